@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** Model files, tokenizers and the one transformer. */
+module dev.tokamak.model {
+  requires transitive dev.tokamak.backend;
+}
