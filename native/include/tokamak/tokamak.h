@@ -114,11 +114,13 @@ typedef struct tk_tape tk_tape;
 
 /** An empty tape. The batch of a step is read from these arrays, which the caller fills before
  *  each step: tokens, positions, sequences [max_rows] (a sequence is a row of page_table);
- *  outputs [max_outputs], row numbers; page_table [sequences, pages_per_sequence], page numbers. */
+ *  outputs [max_outputs], row numbers; page_table [max_sequences, pages_per_sequence], page
+ *  numbers. No two rows of a step may have the same sequence and position. */
 TK_API tk_tape* tk_cpu_tape_create(tk_team* team, int max_rows, int max_outputs,
                                    const int32_t* tokens, const int32_t* positions,
                                    const int32_t* sequences, const int32_t* outputs,
-                                   const int32_t* page_table, int pages_per_sequence);
+                                   const int32_t* page_table, int max_sequences,
+                                   int pages_per_sequence);
 TK_API void tk_cpu_tape_free(tk_tape* tape);
 
 /** Bytes of a KV cache with this shape; -1: type or shape not supported. Types: F32, F16, BF16,
@@ -126,7 +128,8 @@ TK_API void tk_cpu_tape_free(tk_tape* tape);
 TK_API int64_t tk_cpu_cache_bytes(int type, int layers, int kv_heads, int head_dim, int pages);
 
 /** Names the cache that store and attention use: [layers][pages][kv_heads] tiles, each K
- *  transposed [head_dim][TK_PAGE_TOKENS], then V [TK_PAGE_TOKENS][head_dim]. */
+ *  transposed [head_dim][TK_PAGE_TOKENS], then V [TK_PAGE_TOKENS][head_dim rounded up to 16]
+ *  (native/cpu/cache.h has the layout to the byte). Needed before the first store. */
 TK_API int tk_cpu_cache(tk_tape* tape, int type, int layers, int kv_heads, int head_dim, int pages,
                         void* memory);
 
@@ -146,9 +149,10 @@ TK_API int tk_cpu_matmul(tk_tape* tape, int rows, const float* x, int64_t cols, 
                          const void* packed, int64_t out_dim, const float* bias, float* out);
 
 /** Rotary embedding (Su et al. 2021), in place: x [n, heads, head_dim], the first rotary_dim
- *  values of each head turned. table [max_position, rotary_dim]: cosines, then sines. */
+ *  values of each head turned. table [table_rows, rotary_dim], a row per position: rotary_dim/2
+ *  cosines, then as many sines. */
 TK_API int tk_cpu_rope(tk_tape* tape, float* x, int64_t heads, int64_t head_dim, int64_t rotary_dim,
-                       int pairing, const float* table);
+                       int pairing, const float* table, int64_t table_rows);
 
 /** Writes k and v [n, kv_heads * head_dim] of one layer into the cache, at each row's sequence
  *  and position. */
