@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.backend;
+
+import java.util.List;
+
+/**
+ * A way to run programs. It owns what all its programs share (a thread team, a device); closing it
+ * frees that. Weights and replays made by it are closed before it.
+ */
+public interface Backend extends AutoCloseable {
+  /** {@code reference}, {@code cpu}. */
+  String name();
+
+  /** What it runs on, in a few words, such as {@code avx512vnni, 2 threads}. */
+  String description();
+
+  /**
+   * Makes matrices ready for the matmuls of any number of programs, once. The tensors' own memory
+   * must stay valid for as long as programs use them, since embeddings and norms read it in place.
+   *
+   * @param matrices weights of matmuls, each named once
+   * @param progress told of bytes as they are done
+   */
+  Weights load(List<Tensor> matrices, Progress progress);
+
+  /**
+   * Prepares a program to be replayed, with all memory that it needs.
+   *
+   * @param weights from {@link #load} of this backend; they hold each matrix of the program
+   * @throws BackendException if there is not enough memory, or an operation cannot be done
+   */
+  Replay prepare(Program program, Weights weights, Limits limits);
+
+  @Override
+  void close();
+
+  /** Matrices made ready for one backend. Closing frees them. */
+  interface Weights extends AutoCloseable {
+    @Override
+    void close();
+  }
+
+  /** Hears how far a long piece of work is. */
+  @FunctionalInterface
+  interface Progress {
+    void at(long doneBytes, long totalBytes);
+
+    /** Nobody listens. */
+    static Progress none() {
+      return (done, total) -> {};
+    }
+  }
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.backend;
+
+import java.lang.foreign.MemorySegment;
+
+/**
+ * A program ready to run, with its activations, its cache and its batch. Used by one thread at a
+ * time; a step allocates nothing on the Java heap.
+ */
+public interface Replay extends AutoCloseable {
+  /** Filled by the caller before each step. */
+  Batch batch();
+
+  /**
+   * Runs the program on the batch. Keys and values of the batch's tokens are in the cache
+   * afterwards, and {@link #logits()} holds a row for each output.
+   *
+   * @throws NotFiniteException if a logit is NaN or infinite
+   * @throws BackendException if the batch names a token, page or row that does not exist
+   */
+  void step();
+
+  /** Logits [outputs, vocab] of the last step, float32; the memory is the same in each step. */
+  MemorySegment logits();
+
+  /** Bytes of activations and cache, for reports. */
+  long bytes();
+
+  @Override
+  void close();
+}
