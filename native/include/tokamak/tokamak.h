@@ -38,7 +38,7 @@ enum tk_status {
   TK_NOT_FINITE = 4      // a step produced NaN or infinity: see tk_cpu_tape_failed
 };
 
-/** Instruction-set levels, in rising order; each includes those before it. */
+// Instruction-set levels, in rising order; each includes those before it.
 enum tk_level {
   TK_LEVEL_BASELINE = 0,    // whatever the compiler's target guarantees (SSE2 on x86-64)
   TK_LEVEL_AVX2 = 1,        // AVX2, FMA, F16C
@@ -46,13 +46,13 @@ enum tk_level {
   TK_LEVEL_AVX512_VNNI = 3  // and VNNI, BF16
 };
 
-/** Which rows of a step an operation works on. */
+// Which rows of a step an operation works on.
 enum tk_rows {
   TK_ROWS_STEP = 0,    // all n rows
   TK_ROWS_OUTPUTS = 1  // the m rows whose logits are wanted
 };
 
-/** How rotary embedding pairs the values of a head. */
+// How rotary embedding pairs the values of a head.
 enum tk_pairing {
   TK_PAIRING_INTERLEAVED = 0,  // (x[2i], x[2i+1])
   TK_PAIRING_HALF_SPLIT = 1    // (x[i], x[i + rotary_dim/2])

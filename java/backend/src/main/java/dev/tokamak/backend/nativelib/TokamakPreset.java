@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.backend.nativelib;
+
+import org.bytedeco.javacpp.annotation.Platform;
+import org.bytedeco.javacpp.annotation.Properties;
+import org.bytedeco.javacpp.tools.Info;
+import org.bytedeco.javacpp.tools.InfoMap;
+import org.bytedeco.javacpp.tools.InfoMapper;
+
+/**
+ * How JavaCPP maps {@code native/include/tokamak/tokamak.h} to Java. The command {@code mvn -Pbinding
+ * -pl java/backend -am compile} makes {@link TokamakNative} from both.
+ *
+ * <p>Every address is a Java {@code long}, so a call allocates nothing on the Java heap and takes
+ * what {@code MemorySegment.address()} gives; null is 0. Only {@code const char*} becomes an object,
+ * in calls that happen at load or after an error.
+ */
+@Properties(
+    value = @Platform(include = "tokamak/tokamak.h", library = "jnitokamak"),
+    target = "dev.tokamak.backend.nativelib",
+    global = "dev.tokamak.backend.nativelib.TokamakNative")
+public class TokamakPreset implements InfoMapper {
+  @Override
+  public void map(InfoMap infos) {
+    infos.put(new Info("TK_API").cppTypes().annotations());
+    for (String value : new String[] {"float", "double"}) {
+      infos.put(new Info(value).valueTypes(value).pointerTypes(address(value)));
+    }
+    infos.put(new Info("int32_t").valueTypes("int").pointerTypes(address("int32_t")));
+    infos.put(new Info("void").valueTypes("void").pointerTypes(address("void")));
+    for (String opaque : new String[] {"tk_team", "tk_tape"}) {
+      infos.put(new Info(opaque).pointerTypes(address(opaque)).skip());
+    }
+  }
+
+  private static String address(String type) {
+    return "@Cast(\"" + type + "*\") long";
+  }
+}
