@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// vec.h on AVX-512 (F, BW, VL, DQ), with VNNI and BF16 where the level has them.
+#pragma once
+
+// GCC 12 sees the registers that these intrinsics leave undefined as a mistake of ours.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#include <immintrin.h>
+#pragma GCC diagnostic pop
+
+namespace TK_LEVEL {
+
+struct Floats {
+  __m512 v;
+};
+struct Ints {
+  __m512i v;
+};
+
+TK_INLINE __mmask16 lanes_below(int n) { return static_cast<__mmask16>((1u << n) - 1); }
+
+TK_INLINE Floats load(const float* p) { return {_mm512_loadu_ps(p)}; }
+TK_INLINE void store(float* p, Floats a) { _mm512_storeu_ps(p, a.v); }
+TK_INLINE Floats load_partial(const float* p, int n) {
+  return {_mm512_maskz_loadu_ps(lanes_below(n), p)};
+}
+TK_INLINE void store_partial(float* p, Floats a, int n) {
+  _mm512_mask_storeu_ps(p, lanes_below(n), a.v);
+}
+TK_INLINE Floats set(float x) { return {_mm512_set1_ps(x)}; }
+TK_INLINE Floats zero() { return {_mm512_setzero_ps()}; }
+TK_INLINE Ints set_ints(int32_t x) { return {_mm512_set1_epi32(x)}; }
+
+TK_INLINE Ints as_ints(Floats a) { return {_mm512_castps_si512(a.v)}; }
+TK_INLINE Floats as_floats(Ints a) { return {_mm512_castsi512_ps(a.v)}; }
+
+TK_INLINE Floats add(Floats a, Floats b) { return {_mm512_add_ps(a.v, b.v)}; }
+TK_INLINE Floats sub(Floats a, Floats b) { return {_mm512_sub_ps(a.v, b.v)}; }
+TK_INLINE Floats mul(Floats a, Floats b) { return {_mm512_mul_ps(a.v, b.v)}; }
+TK_INLINE Floats div(Floats a, Floats b) { return {_mm512_div_ps(a.v, b.v)}; }
+TK_INLINE Floats max(Floats a, Floats b) { return {_mm512_max_ps(a.v, b.v)}; }
+TK_INLINE Floats min(Floats a, Floats b) { return {_mm512_min_ps(a.v, b.v)}; }
+TK_INLINE Floats fma(Floats a, Floats b, Floats c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+TK_INLINE Floats abs(Floats a) {
+  return {_mm512_and_ps(a.v, _mm512_castsi512_ps(_mm512_set1_epi32(0x7fffffff)))};
+}
+
+TK_INLINE Floats first_lanes(int n, Floats a, Floats b) {
+  return {_mm512_mask_blend_ps(lanes_below(n), b.v, a.v)};
+}
+TK_INLINE Ints less(Floats a, Floats b) {
+  return {_mm512_movm_epi32(_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ))};
+}
+TK_INLINE Ints unordered(Floats a) {
+  return {_mm512_movm_epi32(_mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q))};
+}
+TK_INLINE bool all_set(Ints mask) { return _mm512_movepi32_mask(mask.v) == 0xffff; }
+TK_INLINE Ints select(Ints mask, Ints a, Ints b) {
+  return {_mm512_ternarylogic_epi32(mask.v, a.v, b.v, 0xca)};
+}
+TK_INLINE Floats select(Ints mask, Floats a, Floats b) {
+  return as_floats(select(mask, as_ints(a), as_ints(b)));
+}
+
+TK_INLINE float reduce_add(Floats a) {
+  __m256 b = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+  __m128 c = _mm_add_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
+  c = _mm_add_ps(c, _mm_movehl_ps(c, c));
+  return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+TK_INLINE float reduce_max(Floats a) {
+  __m256 b = _mm256_max_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+  __m128 c = _mm_max_ps(_mm256_castps256_ps128(b), _mm256_extractf128_ps(b, 1));
+  c = _mm_max_ps(c, _mm_movehl_ps(c, c));
+  return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
+}
+
+TK_INLINE Floats load_f16(const void* p) {
+  return {_mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(p)))};
+}
+TK_INLINE void store_f16(void* p, Floats a) {
+  _mm256_storeu_si256(static_cast<__m256i*>(p),
+                      _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+TK_INLINE Floats load_bf16(const void* p) {
+  __m512i halves = _mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(halves, 16))};
+}
+TK_INLINE void store_low_halves(void* p, Ints a) {
+  _mm256_storeu_si256(static_cast<__m256i*>(p), _mm512_cvtepi32_epi16(a.v));
+}
+
+TK_INLINE Ints load_ints(const void* p) { return {_mm512_loadu_si512(p)}; }
+TK_INLINE void store_ints(void* p, Ints a) { _mm512_storeu_si512(p, a.v); }
+TK_INLINE Ints load_s8(const void* p) {
+  return {_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)))};
+}
+TK_INLINE Ints load_u8(const void* p) {
+  return {_mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)))};
+}
+TK_INLINE void store_s8(void* p, Ints a) {
+  _mm_storeu_si128(static_cast<__m128i*>(p), _mm512_cvtsepi32_epi8(a.v));
+}
+TK_INLINE Ints add(Ints a, Ints b) { return {_mm512_add_epi32(a.v, b.v)}; }
+TK_INLINE Ints sub(Ints a, Ints b) { return {_mm512_sub_epi32(a.v, b.v)}; }
+TK_INLINE Ints multiply(Ints a, Ints b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
+TK_INLINE Ints bit_and(Ints a, Ints b) { return {_mm512_and_si512(a.v, b.v)}; }
+TK_INLINE Ints bit_or(Ints a, Ints b) { return {_mm512_or_si512(a.v, b.v)}; }
+template <int n>
+TK_INLINE Ints shift_left(Ints a) {
+  return {_mm512_slli_epi32(a.v, n)};
+}
+template <int n>
+TK_INLINE Ints shift_right(Ints a) {
+  return {_mm512_srli_epi32(a.v, n)};
+}
+TK_INLINE Floats to_floats(Ints a) { return {_mm512_cvtepi32_ps(a.v)}; }
+TK_INLINE Ints round_to_ints(Floats a) { return {_mm512_cvtps_epi32(a.v)}; }
+TK_INLINE Floats scale_by_power(Floats a, Floats n) { return {_mm512_scalef_ps(a.v, n.v)}; }
+
+#if defined(__AVX512VNNI__)
+TK_INLINE Ints dot4(Ints acc, Ints w, Ints x) { return {_mm512_dpbusd_epi32(acc.v, w.v, x.v)}; }
+TK_INLINE Ints dot4_small(Ints acc, Ints w, Ints x) { return dot4(acc, w, x); }
+#else
+TK_INLINE Ints dot4_small(Ints acc, Ints w, Ints x) {
+  __m512i pairs = _mm512_maddubs_epi16(w.v, x.v);
+  return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
+}
+// Bytes 0 and 2 as int16 pairs, then bytes 1 and 3: two exact 16-bit products a lane each.
+TK_INLINE Ints dot4(Ints acc, Ints w, Ints x) {
+  __m512i even = _mm512_madd_epi16(_mm512_and_si512(w.v, _mm512_set1_epi32(0x00ff00ff)),
+                                   _mm512_srai_epi16(_mm512_slli_epi16(x.v, 8), 8));
+  __m512i odd = _mm512_madd_epi16(_mm512_srli_epi16(w.v, 8), _mm512_srai_epi16(x.v, 8));
+  return {_mm512_add_epi32(acc.v, _mm512_add_epi32(even, odd))};
+}
+#endif
+
+#if defined(__AVX512BF16__)
+TK_INLINE Floats dot_bf16(Floats acc, Ints w, Ints x) {
+  return {_mm512_dpbf16_ps(acc.v, (__m512bh)w.v, (__m512bh)x.v)};
+}
+#else
+TK_INLINE Floats dot_bf16(Floats acc, Ints w, Ints x) {
+  Ints high = set_ints(static_cast<int32_t>(0xffff0000u));
+  acc = fma(as_floats(shift_left<16>(w)), as_floats(shift_left<16>(x)), acc);
+  return fma(as_floats(bit_and(w, high)), as_floats(bit_and(x, high)), acc);
+}
+#endif
+
+}  // namespace TK_LEVEL
