@@ -3,5 +3,17 @@
 /** The operation contract and the backends that run it. */
 module dev.tokamak.backend {
   requires com.sun.jna;
-  requires transitive org.bytedeco.javacpp;
+  requires org.bytedeco.javacpp;
+
+  exports dev.tokamak.backend;
+  // The roofline of this machine, for benchmarks.
+  exports dev.tokamak.backend.cpu;
+  // What the machine has, for reports.
+  exports dev.tokamak.backend.machine;
+  // Decoding of weights, which readers of model files need too.
+  exports dev.tokamak.backend.reference;
+
+  // JNA fills in the native methods of Libc.
+  opens dev.tokamak.backend.machine to
+      com.sun.jna;
 }

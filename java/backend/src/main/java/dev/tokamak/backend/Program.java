@@ -26,6 +26,11 @@ public record Program(List<Operation> operations, List<Value> values, CacheShape
     }
   }
 
+  /** An empty recording. */
+  public static Recorder record() {
+    return new Recorder();
+  }
+
   /** The result: the last operation's output. */
   public Value logits() {
     return operations.getLast().output();
@@ -49,6 +54,8 @@ public record Program(List<Operation> operations, List<Value> values, CacheShape
   public static final class Recorder {
     private final List<Operation> operations = new ArrayList<>();
     private final List<Value> values = new ArrayList<>();
+
+    private Recorder() {}
 
     /** A new value; it may be written and read by any number of operations. */
     public Value value(String name, Rows rows, int width) {

@@ -14,6 +14,9 @@ import java.util.List;
  * last resort on machines without native kernels.
  */
 public final class ReferenceBackend implements Backend {
+  /** It needs nothing and runs everywhere. */
+  public ReferenceBackend() {}
+
   @Override
   public String name() {
     return "reference";

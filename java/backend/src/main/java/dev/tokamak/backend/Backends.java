@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.backend;
+
+import dev.tokamak.backend.cpu.CpuBackend;
+import dev.tokamak.backend.reference.ReferenceBackend;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.function.Function;
+
+/** The backends, best first. One is chosen once, at start, and the reason is said. */
+public final class Backends {
+  /** One row a backend: what stands in its way on this machine, and how it is opened. */
+  private record Entry(
+      String name,
+      Function<Options, Optional<String>> obstacle,
+      Function<Options, Backend> open) {}
+
+  private static final List<Entry> ALL =
+      List.of(
+          new Entry("cpu", CpuBackend::obstacle, CpuBackend::new),
+          new Entry("reference", options -> Optional.empty(), options -> new ReferenceBackend()));
+
+  /** Takes the best that there is. */
+  public static final String AUTO = "auto";
+
+  private Backends() {}
+
+  /**
+   * What a user may choose.
+   *
+   * @param backend a backend's name, or {@link #AUTO}
+   * @param threads of the CPU backend; empty: one for each processor that the process may use
+   * @param cpuLevel instruction-set level of the CPU backend, such as {@code avx2}; empty: the best
+   */
+  public record Options(String backend, OptionalInt threads, Optional<String> cpuLevel) {
+    public Options {
+      if (threads.isPresent() && (threads.getAsInt() < 1 || threads.getAsInt() > 1024)) {
+        throw new BackendException("threads=" + threads.getAsInt() + ": expected 1 to 1024");
+      }
+    }
+
+    public static Options defaults() {
+      return new Options(AUTO, OptionalInt.empty(), Optional.empty());
+    }
+  }
+
+  /**
+   * An open backend.
+   *
+   * @param reason why this one, in one line
+   */
+  public record Choice(Backend backend, String reason) {}
+
+  /**
+   * What was found about one backend.
+   *
+   * @param obstacle why it cannot run here; empty: it can
+   */
+  public record Probe(String name, Optional<String> obstacle) {}
+
+  /** The names, best first. */
+  public static List<String> names() {
+    return ALL.stream().map(Entry::name).toList();
+  }
+
+  /** Looks at every backend. */
+  public static List<Probe> probe(Options options) {
+    return ALL.stream()
+        .map(entry -> new Probe(entry.name, entry.obstacle.apply(options)))
+        .toList();
+  }
+
+  /**
+   * Opens the backend asked for, or the best one that can run.
+   *
+   * @throws BackendException if the one asked for cannot run, with the reason
+   */
+  public static Choice open(Options options) {
+    List<String> reasons = new ArrayList<>();
+    boolean auto = options.backend.equals(AUTO);
+    for (Entry entry : ALL) {
+      if (!auto && !entry.name.equals(options.backend)) {
+        continue;
+      }
+      Optional<String> obstacle = entry.obstacle.apply(options);
+      if (obstacle.isEmpty()) {
+        String reason =
+            !auto ? "asked for" : reasons.isEmpty() ? "the best there is" : String.join("; ", reasons);
+        return new Choice(entry.open.apply(options), reason);
+      }
+      reasons.add(entry.name + " cannot run: " + obstacle.get());
+    }
+    throw new BackendException(
+        reasons.isEmpty()
+            ? "backend '" + options.backend + "' is not known: expected auto, "
+                + String.join(", ", names())
+            : String.join("; ", reasons));
+  }
+}

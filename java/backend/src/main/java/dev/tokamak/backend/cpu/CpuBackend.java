@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.backend.cpu;
+
+import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
+
+import dev.tokamak.backend.Backend;
+import dev.tokamak.backend.BackendException;
+import dev.tokamak.backend.Backends;
+import dev.tokamak.backend.Limits;
+import dev.tokamak.backend.Program;
+import dev.tokamak.backend.Replay;
+import dev.tokamak.backend.Tensor;
+import dev.tokamak.backend.nativelib.NativeLibrary;
+import dev.tokamak.backend.nativelib.TokamakNative;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * The native kernels of {@code tokamak.h}: a program becomes a tape, a step is one native call. The
+ * backend owns a team of threads; steps of several replays take turns on it.
+ */
+public final class CpuBackend implements Backend {
+  private final int threads;
+  private final int level;
+  private long team;
+
+  /** Opens it; {@link #obstacle} must have found none. */
+  public CpuBackend(Backends.Options options) {
+    threads = options.threads().orElse(Runtime.getRuntime().availableProcessors());
+    level = options.cpuLevel().map(CpuBackend::levelOf).orElse(TokamakNative.tk_cpu_level());
+    team = TokamakNative.tk_cpu_team_create(level, threads, 0);
+    if (team == 0) {
+      throw new BackendException("cpu: " + NativeLibrary.lastError());
+    }
+  }
+
+  /** Why it cannot run with these options; empty: it can. */
+  public static Optional<String> obstacle(Backends.Options options) {
+    Optional<String> missing = NativeLibrary.obstacle();
+    if (missing.isPresent() || options.cpuLevel().isEmpty()) {
+      return missing;
+    }
+    String wanted = options.cpuLevel().get();
+    int best = TokamakNative.tk_cpu_level();
+    if (levelOf(wanted) < 0) {
+      return Optional.of(
+          "level '" + wanted + "' is not known: expected " + String.join(", ", levels()));
+    }
+    return levelOf(wanted) <= best
+        ? Optional.empty()
+        : Optional.of(
+            "this processor does not reach level " + wanted + ", its best is " + name(best));
+  }
+
+  /** The instruction-set levels, in rising order; empty where the native library is missing. */
+  public static List<String> levels() {
+    List<String> levels = new ArrayList<>();
+    if (NativeLibrary.obstacle().isEmpty()) {
+      for (int level = 0; !name(level).isEmpty(); level++) {
+        levels.add(name(level));
+      }
+    }
+    return levels;
+  }
+
+  private static int levelOf(String name) {
+    return levels().indexOf(name);
+  }
+
+  private static String name(int level) {
+    return NativeLibrary.string(TokamakNative.tk_cpu_level_name(level));
+  }
+
+  @Override
+  public String name() {
+    return "cpu";
+  }
+
+  @Override
+  public String description() {
+    return name(level) + ", " + threads + (threads == 1 ? " thread" : " threads");
+  }
+
+  /** Threads of the team, the caller of a step included. */
+  public int threads() {
+    return threads;
+  }
+
+  /** The instruction-set level of its kernels. */
+  public String level() {
+    return name(level);
+  }
+
+  /**
+   * What this machine can do with these threads and this level.
+   *
+   * @param bytesPerSecond read bandwidth of the memory
+   * @param floatOps float32 multiplications and additions per second
+   * @param int8Ops the same of int8 dot products
+   * @param bf16Ops the same of bfloat16 dot products; 0 if the level has none
+   */
+  public record Roofline(
+      double bytesPerSecond, double floatOps, double int8Ops, double bf16Ops) {}
+
+  /** Measures the roofline; it takes a second or two. */
+  public Roofline roofline() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment out = arena.allocate(JAVA_DOUBLE, 4);
+      check(TokamakNative.tk_cpu_roofline(team, out.address()), "roofline");
+      return new Roofline(
+          out.getAtIndex(JAVA_DOUBLE, 0),
+          out.getAtIndex(JAVA_DOUBLE, 1),
+          out.getAtIndex(JAVA_DOUBLE, 2),
+          out.getAtIndex(JAVA_DOUBLE, 3));
+    }
+  }
+
+  @Override
+  public Weights load(List<Tensor> matrices, Progress progress) {
+    return new PackedWeights(team, matrices, progress);
+  }
+
+  @Override
+  public Replay prepare(Program program, Weights weights, Limits limits) {
+    return new CpuReplay(team, program, (PackedWeights) weights, limits);
+  }
+
+  @Override
+  public void close() {
+    if (team != 0) {
+      TokamakNative.tk_cpu_team_free(team);
+      team = 0;
+    }
+  }
+
+  /** Throws what the native library said, if a call failed. */
+  static void check(int status, String what) {
+    if (status != TokamakNative.TK_OK) {
+      throw new BackendException("cpu: " + what + ": " + NativeLibrary.lastError());
+    }
+  }
+}

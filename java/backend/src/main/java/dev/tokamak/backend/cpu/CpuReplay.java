@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.backend.cpu;
+
+import dev.tokamak.backend.BackendException;
+import dev.tokamak.backend.Batch;
+import dev.tokamak.backend.CacheShape;
+import dev.tokamak.backend.Limits;
+import dev.tokamak.backend.NotFiniteException;
+import dev.tokamak.backend.Operation;
+import dev.tokamak.backend.Program;
+import dev.tokamak.backend.Replay;
+import dev.tokamak.backend.Tensor;
+import dev.tokamak.backend.Value;
+import dev.tokamak.backend.nativelib.NativeLibrary;
+import dev.tokamak.backend.nativelib.TokamakNative;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/** A program as a native tape, with its activations and cache in native memory. */
+final class CpuReplay implements Replay {
+  private final Program program;
+  private final PackedWeights weights;
+  private final NativeMemory memory = new NativeMemory();
+  private final Arena arena = Arena.ofShared();
+  private final Batch batch;
+  private final long[] values;
+  private final MemorySegment logits;
+  private long tape;
+
+  CpuReplay(long team, Program program, PackedWeights weights, Limits limits) {
+    this.program = program;
+    this.weights = weights;
+    try {
+      batch = new Batch(limits, arena);
+      values = new long[program.values().size()];
+      for (Value value : program.values()) {
+        values[value.id()] = memory.allocate(bytes(value, limits), "value " + value);
+      }
+      Batch.Addresses a = batch.addresses();
+      tape =
+          TokamakNative.tk_cpu_tape_create(
+              team,
+              limits.rows(),
+              limits.outputs(),
+              a.tokens(),
+              a.positions(),
+              a.sequences(),
+              a.outputs(),
+              a.pageTable(),
+              limits.sequences(),
+              limits.pagesPerSequence());
+      if (tape == 0) {
+        throw new BackendException("cpu: " + NativeLibrary.lastError());
+      }
+      cache(program.cache(), limits.pages());
+      for (Operation operation : program.operations()) {
+        CpuBackend.check(append(operation), operation.label());
+      }
+      logits = view(at(program.logits()), bytes(program.logits(), limits));
+    } catch (RuntimeException | Error e) {
+      close();
+      throw e;
+    }
+  }
+
+  private static long bytes(Value value, Limits limits) {
+    long rows = value.rows() == Value.Rows.STEP ? limits.rows() : limits.outputs();
+    return rows * value.width() * Float.BYTES;
+  }
+
+  @SuppressWarnings("restricted") // Our own memory, with the size that it was allocated with.
+  private static MemorySegment view(long address, long bytes) {
+    return MemorySegment.ofAddress(address).reinterpret(bytes);
+  }
+
+  private void cache(CacheShape shape, int pages) {
+    int type = shape.type().ggufId();
+    long bytes =
+        TokamakNative.tk_cpu_cache_bytes(
+            type, shape.layers(), shape.kvHeads(), shape.headDim(), pages);
+    long address = memory.allocate(bytes, "the KV cache (lower --ctx)");
+    CpuBackend.check(
+        TokamakNative.tk_cpu_cache(
+            tape, type, shape.layers(), shape.kvHeads(), shape.headDim(), pages, address),
+        "cache");
+  }
+
+  private int append(Operation operation) {
+    return switch (operation) {
+      case Operation.Embed op -> embed(op.table(), at(op.out()));
+      case Operation.Norm op ->
+          TokamakNative.tk_cpu_norm(
+              tape,
+              rows(op.x()),
+              at(op.x()),
+              op.x().width(),
+              op.weight().data().address(),
+              op.weight().cols(),
+              op.epsilon(),
+              at(op.out()));
+      case Operation.MatMul op ->
+          TokamakNative.tk_cpu_matmul(
+              tape,
+              rows(op.x()),
+              at(op.x()),
+              op.weight().cols(),
+              op.weight().type().ggufId(),
+              weights.address(op.weight()),
+              op.weight().rows(),
+              op.bias().map(bias -> bias.data().address()).orElse(0L),
+              at(op.out()));
+      case Operation.Rope op ->
+          TokamakNative.tk_cpu_rope(
+              tape,
+              at(op.x()),
+              op.x().width() / op.headDim(),
+              op.headDim(),
+              op.table().cols(),
+              pairing(op.pairing()),
+              op.table().data().address(),
+              op.table().rows());
+      case Operation.Store op ->
+          TokamakNative.tk_cpu_store(tape, op.layer(), at(op.k()), at(op.v()));
+      case Operation.Attention op ->
+          TokamakNative.tk_cpu_attention(
+              tape,
+              op.layer(),
+              at(op.q()),
+              op.q().width() / program.cache().headDim(),
+              op.scale(),
+              at(op.out()));
+      case Operation.Gate op ->
+          TokamakNative.tk_cpu_gate(
+              tape, rows(op.gate()), at(op.gate()), at(op.up()), op.gate().width(), at(op.out()));
+      case Operation.Add op ->
+          TokamakNative.tk_cpu_add(tape, rows(op.x()), at(op.x()), at(op.y()), op.x().width());
+      case Operation.Select op ->
+          TokamakNative.tk_cpu_select(tape, at(op.x()), op.x().width(), at(op.out()));
+    };
+  }
+
+  private int embed(Tensor table, long out) {
+    return TokamakNative.tk_cpu_embed(
+        tape, table.type().ggufId(), table.rows(), table.cols(), table.data().address(), out);
+  }
+
+  private long at(Value value) {
+    return values[value.id()];
+  }
+
+  private static int rows(Value value) {
+    return switch (value.rows()) {
+      case STEP -> TokamakNative.TK_ROWS_STEP;
+      case OUTPUTS -> TokamakNative.TK_ROWS_OUTPUTS;
+    };
+  }
+
+  private static int pairing(Operation.Rope.Pairing pairing) {
+    return switch (pairing) {
+      case INTERLEAVED -> TokamakNative.TK_PAIRING_INTERLEAVED;
+      case HALF_SPLIT -> TokamakNative.TK_PAIRING_HALF_SPLIT;
+    };
+  }
+
+  @Override
+  public Batch batch() {
+    return batch;
+  }
+
+  @Override
+  public void step() {
+    int status = TokamakNative.tk_cpu_step(tape, batch.rows(), batch.outputs());
+    if (status == TokamakNative.TK_NOT_FINITE) {
+      int failed = TokamakNative.tk_cpu_tape_failed(tape);
+      throw new NotFiniteException(program.operations().get(failed));
+    }
+    CpuBackend.check(status, "step");
+  }
+
+  @Override
+  public MemorySegment logits() {
+    return logits;
+  }
+
+  @Override
+  public long bytes() {
+    return memory.bytes();
+  }
+
+  @Override
+  public void close() {
+    if (tape != 0) {
+      TokamakNative.tk_cpu_tape_free(tape);
+      tape = 0;
+    }
+    memory.close();
+    arena.close();
+  }
+}
