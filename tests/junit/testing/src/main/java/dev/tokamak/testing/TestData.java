@@ -6,6 +6,8 @@ import java.nio.file.Path;
 import java.util.Optional;
 import org.junit.jupiter.api.Assertions;
 import org.junit.jupiter.api.Assumptions;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Finds test data that is too large for the repository: models, golden outputs, tokenizer vectors.
@@ -17,6 +19,8 @@ import org.junit.jupiter.api.Assumptions;
  * without it.
  */
 public final class TestData {
+  private static final JsonMapper JSON = new JsonMapper();
+
   private TestData() {}
 
   /**
@@ -43,6 +47,11 @@ public final class TestData {
     return Boolean.getBoolean("tokamak.testdata.required")
         ? Assertions.fail(missing)
         : Assumptions.abort(missing);
+  }
+
+  /** The content of a JSON file in the test data; missing data is treated as by {@link #path}. */
+  public static JsonNode json(String relative) {
+    return JSON.readTree(path(relative).toFile());
   }
 
   /** The data folder, or empty where there is none. */
