@@ -8,24 +8,23 @@
 #include <cpuid.h>
 #endif
 
-namespace tokamak::cpu {
-
 // Each is defined by kernels.cc, compiled with the flags of its level.
 namespace baseline {
-extern const Kernels kernels;
+extern const tokamak::cpu::Kernels kernels;
 }
 #if defined(__x86_64__)
 namespace avx2 {
-extern const Kernels kernels;
+extern const tokamak::cpu::Kernels kernels;
 }
 namespace avx512 {
-extern const Kernels kernels;
+extern const tokamak::cpu::Kernels kernels;
 }
 namespace avx512vnni {
-extern const Kernels kernels;
+extern const tokamak::cpu::Kernels kernels;
 }
 #endif
 
+namespace tokamak::cpu {
 namespace {
 
 constexpr int levels = 4;

@@ -4,6 +4,7 @@
 // kernels.h for what may be included here.
 
 #include "kernels.h"
+#include "matmul_plain.h"
 
 #define TK_LEVEL TK_LEVEL_NAME
 #include "vec.h"
@@ -17,8 +18,10 @@ using namespace tokamak::cpu;
 #include "embed.inl.h"
 #include "finite.inl.h"
 #include "gate.inl.h"
+#include "matmul_plain.inl.h"
 #include "norm.inl.h"
 #include "rope.inl.h"
+#include "roofline.inl.h"
 #include "select.inl.h"
 #include "store.inl.h"
 
@@ -35,7 +38,13 @@ const Kernels kernels = {
     .select = select_row,
     .attention = attention,
     .attention_scratch = attention_scratch,
+    .quantize_row = quantize_row,
+    .matmul = matmul,
     .finite = finite,
+    .read_all = read_all,
+    .multiply_floats = multiply_floats,
+    .multiply_bytes = multiply_bytes,
+    .multiply_bf16 = multiply_bf16,
 };
 
 }  // namespace TK_LEVEL

@@ -2,11 +2,10 @@
 //
 // The operations as data, and the table of kernels that one instruction-set level supplies.
 //
-// kernels.cc is compiled once per level, with -DTK_LEVEL_NAME=<name>, and defines
-// tokamak::cpu::<name>::kernels. What it includes (this file too) uses no standard-library
-// templates, and its inline functions are static or in the level's namespace: of an inline
-// function with external linkage the linker keeps one copy, and it may keep the one built for
-// AVX-512.
+// kernels.cc is compiled once per level, with -DTK_LEVEL_NAME=<name>, and defines <name>::kernels.
+// What it includes (this file too) uses no standard-library templates, and its inline functions
+// are static or in the level's namespace: of an inline function with external linkage the linker
+// keeps one copy, and it may keep the one built for AVX-512.
 
 #pragma once
 
@@ -54,7 +53,7 @@ struct Matmul {
   const float* x;
   int64_t cols;
   int type;
-  int activations;  // the format that the rows of x are quantized to
+  int format;  // of the activations: what the rows of x are quantized to
   const void* packed;
   int64_t out_dim;
   const float* bias;  // null: none
@@ -123,23 +122,20 @@ struct Kernels {
   /** Floats of scratch that one thread needs for it. */
   int64_t (*attention_scratch)(const Cache&, int64_t heads);
 
-  /** Weights [rows, cols]: the format that a matmul of this type wants the rows of x in; -1: type
-   *  or shape not supported. */
-  int (*activation_format)(int type, int64_t cols);
-  /** Bytes of a quantized row of x; 0: the format is float32, and x is read as it is. */
-  int64_t (*activation_bytes)(int format, int64_t cols);
-  void (*quantize_row)(int format, const float* x, int64_t cols, void* out);
-  int64_t (*packed_bytes)(int type, int64_t rows, int64_t cols);
-  /** Packs and multiplies by groups of weight rows, numbered from 0. */
-  int64_t (*row_groups)(int64_t rows);
-  void (*pack)(int type, int64_t rows, int64_t cols, const void* source, void* packed,
-               int64_t first_group, int64_t last_group);
-  /** `rows` rows of x; activations: those rows, quantized one after the other. */
+  /** Writes row `row` of x into its place among the activations of a matmul. */
+  void (*quantize_row)(int format, const float* x, int64_t cols, int64_t row, void* activations);
+  /** `rows` rows of activations times the groups of 16 weight rows first .. last-1. */
   void (*matmul)(const Matmul&, int64_t rows, const void* activations, int64_t first_group,
                  int64_t last_group);
 
   /** Whether all of x[count] are finite. */
   bool (*finite)(const float* x, int64_t count);
+
+  // What tk_cpu_roofline times: see roofline.inl.h.
+  int64_t (*read_all)(const void* memory, int64_t bytes);
+  double (*multiply_floats)(int64_t rounds);
+  double (*multiply_bytes)(int64_t rounds);
+  double (*multiply_bf16)(int64_t rounds);  // null: the level has no such instruction
 };
 
 }  // namespace tokamak::cpu

@@ -9,6 +9,7 @@
 #include <new>
 
 #include "../status.h"
+#include "matmul_plain.h"
 
 using namespace tokamak::cpu;
 
@@ -166,7 +167,7 @@ bool tk_tape::joins(const Phase& phase, int number) const {
   const Matmul& next = operation.matmul;
   for (int i = phase.first; i < phase.last; i++) {
     const Matmul& one = operations[i].matmul;
-    if (one.x != next.x || one.cols != next.cols || one.activations != next.activations ||
+    if (one.x != next.x || one.cols != next.cols || one.format != next.format ||
         overlap(one.out, one.out_dim * rows * 4, next.out, next.out_dim * rows * 4) ||
         overlap(one.out, one.out_dim * rows * 4, next.x, next.cols * rows * 4)) {
       return false;
@@ -195,13 +196,11 @@ void tk_tape::extend_plan(std::vector<Phase>& plan, int number) {
     plan.back().last++;
     return;
   }
-  if (team->kernels->activation_bytes(operation.matmul.activations, operation.matmul.cols) > 0) {
-    if (planned && !plan.empty() && plan.back().kind == Phase::row_by_row &&
-        joins(plan.back(), number)) {
-      plan.back().quantize = number;
-    } else {
-      plan.push_back({Phase::row_by_row, operation.rows, number, number, number});
-    }
+  if (planned && !plan.empty() && plan.back().kind == Phase::row_by_row &&
+      joins(plan.back(), number)) {
+    plan.back().quantize = number;
+  } else {
+    plan.push_back({Phase::row_by_row, operation.rows, number, number, number});
   }
   plan.push_back({Phase::matmul, operation.rows, number, number + 1, -1});
 }
@@ -209,12 +208,11 @@ void tk_tape::extend_plan(std::vector<Phase>& plan, int number) {
 void tk_tape::append(const Operation& operation) {
   if (operation.kind == Kind::matmul) {
     const int64_t rows = operation.rows == TK_ROWS_OUTPUTS ? max_outputs : max_rows;
-    const int64_t bytes =
-        rows * team->kernels->activation_bytes(operation.matmul.activations, operation.matmul.cols);
+    const int64_t bytes = activation_bytes(operation.matmul.format, rows, operation.matmul.cols);
     if (bytes > activations_size) {
       activations.reset();
       activations_size = 0;
-      activations.reset(new (std::align_val_t{64}) char[bytes]);
+      activations = aligned_array<char>(bytes);
       activations_size = bytes;
     }
   }
@@ -225,7 +223,7 @@ void tk_tape::append(const Operation& operation) {
       scratch.clear();
       scratch_size = 0;
       for (int thread = 0; thread < team->threads; thread++) {
-        scratch.emplace_back(new (std::align_val_t{64}) float[floats]);
+        scratch.push_back(aligned_array<float>(floats));
       }
       scratch_size = floats;
     }
@@ -276,9 +274,8 @@ void tk_tape::run_phase(const Phase& phase, Claims& claim, const Run& run, int t
           for (int i = phase.first; i < phase.last; i++) run_row(operations[i], row);
           if (phase.quantize < 0) continue;
           const Matmul& matmul = operations[phase.quantize].matmul;
-          const int64_t bytes = kernels.activation_bytes(matmul.activations, matmul.cols);
-          kernels.quantize_row(matmul.activations, matmul.x + row * matmul.cols, matmul.cols,
-                               activations.get() + row * bytes);
+          kernels.quantize_row(matmul.format, matmul.x + row * matmul.cols, matmul.cols, row,
+                               activations.get());
         }
       }
       break;
@@ -286,14 +283,14 @@ void tk_tape::run_phase(const Phase& phase, Claims& claim, const Run& run, int t
     case Phase::matmul: {
       int64_t total = 0;
       for (int i = phase.first; i < phase.last; i++) {
-        total += kernels.row_groups(operations[i].matmul.out_dim);
+        total += row_groups(operations[i].matmul.out_dim);
       }
       const int64_t chunk = chunk_of(total, team->threads, 16);
       for (int64_t first; (first = claim.take(chunk)) < total;) {
         int64_t last = std::min(first + chunk, total), base = 0;
         for (int i = phase.first; i < phase.last && base < last; i++) {
           const Matmul& matmul = operations[i].matmul;
-          const int64_t groups = kernels.row_groups(matmul.out_dim);
+          const int64_t groups = row_groups(matmul.out_dim);
           const int64_t from = std::max(first - base, int64_t{0}), to = std::min(last - base, groups);
           if (from < to) kernels.matmul(matmul, rows, activations.get(), from, to);
           base += groups;

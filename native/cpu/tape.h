@@ -25,6 +25,7 @@
 
 #include <deque>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "kernels.h"
@@ -49,6 +50,20 @@ struct Operation {
     Select select;
   };
 };
+
+/** Frees what aligned_array made. */
+struct FreeAligned {
+  void operator()(void* memory) const { operator delete[](memory, std::align_val_t{64}); }
+};
+
+/** Scratch that starts on a cache line. */
+template <typename T>
+using AlignedArray = std::unique_ptr<T[], FreeAligned>;
+
+template <typename T>
+AlignedArray<T> aligned_array(int64_t count) {
+  return AlignedArray<T>(new (std::align_val_t{64}) T[static_cast<size_t>(count)]);
+}
 
 /** Operations first .. last-1 of the tape, which need no barrier between them. */
 struct Phase {
@@ -89,8 +104,8 @@ struct tk_tape {
   std::vector<tokamak::cpu::Phase> alone;        // each operation by itself, for finding a culprit
   std::vector<int> alone_operation;              // its number, per phase of `alone`
   std::deque<tokamak::cpu::Claims> claims;       // one per phase of the longer plan, one to scan
-  std::unique_ptr<char[]> activations;           // quantized rows of x
+  tokamak::cpu::AlignedArray<char> activations;  // quantized rows of x
   int64_t activations_size = 0;
-  std::vector<std::unique_ptr<float[]>> scratch;  // of attention, one per thread
+  std::vector<tokamak::cpu::AlignedArray<float>> scratch;  // of attention, one per thread
   int64_t scratch_size = 0;
 };

@@ -9,7 +9,7 @@
 #include <new>
 
 #include "../status.h"
-#include "isa.h"
+#include "matmul_plain.h"
 #include "tape.h"
 
 using namespace tokamak::cpu;
@@ -114,8 +114,7 @@ int64_t tk_cpu_packed_bytes(int type, int64_t rows, int64_t cols) {
   Check check(function);
   check.width("rows", rows).width("cols", cols);
   if (check.status() != TK_OK) return -1;
-  // The layout is the same at every level.
-  const int64_t bytes = kernels_of(TK_LEVEL_BASELINE)->packed_bytes(type, rows, cols);
+  const int64_t bytes = packed_bytes(type, rows, cols);
   if (bytes < 0) {
     fail(TK_UNSUPPORTED, "%s: no layout for type=%d, rows=%lld, cols=%lld", function, type,
          static_cast<Long>(rows), static_cast<Long>(cols));
@@ -133,22 +132,21 @@ int tk_cpu_pack(tk_team* team, int type, int64_t rows, int64_t cols, const void*
   if (tk_cpu_packed_bytes(type, rows, cols) < 0) return TK_UNSUPPORTED;
 
   struct Packing {
-    const Kernels* kernels;
     int type;
     int64_t rows, cols, groups, chunk;
     const void* source;
     void* packed;
     Claims claims;
   };
-  const int64_t groups = team->kernels->row_groups(rows);
-  Packing packing{team->kernels, type,   rows,   cols, groups, std::clamp<int64_t>(groups / 64, 1, 16),
-                  source,        packed, Claims{}};
+  const int64_t groups = row_groups(rows);
+  Packing packing{type,   rows,   cols,    groups, std::clamp<int64_t>(groups / 64, 1, 16),
+                  source, packed, Claims{}};
   return team->run(
       [](void* context, int) {
         Packing& p = *static_cast<Packing*>(context);
         for (int64_t first; (first = p.claims.take(p.chunk)) < p.groups;) {
-          p.kernels->pack(p.type, p.rows, p.cols, p.source, p.packed, first,
-                          std::min(first + p.chunk, p.groups));
+          pack_groups(p.type, p.rows, p.cols, p.source, first,
+                      std::min(first + p.chunk, p.groups), p.packed);
         }
       },
       &packing);
@@ -286,7 +284,7 @@ int tk_cpu_matmul(tk_tape* tape, int rows, const float* x, int64_t cols, int typ
              "out overlaps x");
   if (check.status() != TK_OK) return check.status();
   Operation op = operation(Kind::matmul, rows);
-  op.matmul = {x,      cols,    type, tape->team->kernels->activation_format(type, cols),
+  op.matmul = {x,      cols,    type, activation_format(type),
                packed, out_dim, bias, out};
   return append("tk_cpu_matmul", tape, op);
 }

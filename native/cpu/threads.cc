@@ -162,7 +162,7 @@ bool tk_team::start(const int32_t* cpus) {
     if (error != 0) break;
     started++;
 #if defined(__linux__)
-    char name[16];
+    char name[32];  // the system takes 15 characters: enough for most_threads
     snprintf(name, sizeof name, "tokamak-%d", thread);
     pthread_setname_np(worker.handle, name);
 #endif
