@@ -30,7 +30,8 @@
 //   dot4(acc, w, x)          acc + sum over the 4 bytes of a lane: unsigned w * signed x; exact.
 //                            x is set_ints(4 activation bytes), none of them -128
 //   dot4_small               the same for w <= 127: cheaper where there is no VNNI
-//   dot_bf16(acc, w, x)      acc + the 2 products of a lane: pairs of bf16
+//   dot_bf16(acc, w, x)      acc + the 2 products of a lane: pairs of bf16. Only where
+//                            TK_VEC_BF16 is defined
 #pragma once
 
 #include <stddef.h>

@@ -199,10 +199,4 @@ TK_INLINE Ints dot4(Ints acc, Ints w, Ints x) {
   return {dot4(acc.lo, w.lo, x.lo), dot4(acc.hi, w.hi, x.hi)};
 }
 
-TK_INLINE Floats dot_bf16(Floats acc, Ints w, Ints x) {
-  Ints high = set_ints(static_cast<int32_t>(0xffff0000u));
-  acc = fma(as_floats(shift_left<16>(w)), as_floats(shift_left<16>(x)), acc);
-  return fma(as_floats(bit_and(w, high)), as_floats(bit_and(x, high)), acc);
-}
-
 }  // namespace TK_LEVEL

@@ -138,14 +138,9 @@ TK_INLINE Ints dot4(Ints acc, Ints w, Ints x) {
 #endif
 
 #if defined(__AVX512BF16__)
+#define TK_VEC_BF16 1
 TK_INLINE Floats dot_bf16(Floats acc, Ints w, Ints x) {
   return {_mm512_dpbf16_ps(acc.v, (__m512bh)w.v, (__m512bh)x.v)};
-}
-#else
-TK_INLINE Floats dot_bf16(Floats acc, Ints w, Ints x) {
-  Ints high = set_ints(static_cast<int32_t>(0xffff0000u));
-  acc = fma(as_floats(shift_left<16>(w)), as_floats(shift_left<16>(x)), acc);
-  return fma(as_floats(bit_and(w, high)), as_floats(bit_and(x, high)), acc);
 }
 #endif
 

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How matmul reads its activations: written once per product by quantize_row, one row at a time.
+//
+// Rows go together in panels of 12, the most that one register tile takes, and a panel is
+// interleaved by block of columns: [panel][block][row of the panel]. So a tile finds all rows of
+// a block at constant distances from one address.
+#pragma once
+
+#include <stdint.h>
+
+namespace tokamak::cpu {
+
+constexpr int panel_rows = 12;
+
+enum ActivationFormat {
+  ACTIVATIONS_FLOAT,  // for weights in F32 and F16, and BF16 where the processor has no BF16
+  ACTIVATIONS_BF16,   // for weights in BF16
+  ACTIVATIONS_INT8    // for quantised weights
+};
+
+/** As they are. */
+struct FloatBlock {
+  static constexpr ActivationFormat format = ACTIVATIONS_FLOAT;
+  static constexpr int columns = 16;
+  float values[16];
+};
+
+/** Rounded to bf16. */
+struct Bf16Block {
+  static constexpr ActivationFormat format = ACTIVATIONS_BF16;
+  static constexpr int columns = 16;
+  uint16_t values[16];
+};
+
+/** value = scale * byte, scale = largest magnitude / 127. Where a value is NaN or
+ *  infinite the scale is NaN. The sums take off what makes packed weights unsigned. */
+struct Int8Block {
+  static constexpr ActivationFormat format = ACTIVATIONS_INT8;
+  static constexpr int columns = 32;
+  int8_t values[32];
+  float scale;
+  float scaled_sum;        // scale * sum of the bytes
+  int32_t minus_8_sum;     // -8 * sum of the bytes
+  int32_t minus_32_first;  // -32 * sum of the first 16 bytes
+};
+static_assert(sizeof(FloatBlock) == 64 && sizeof(Bf16Block) == 32 && sizeof(Int8Block) == 48);
+
+template <class Block>
+static constexpr int64_t activation_bytes(int64_t rows, int64_t cols) {
+  const int64_t padded = (rows + panel_rows - 1) / panel_rows * panel_rows;
+  return padded * ((cols + Block::columns - 1) / Block::columns) * int64_t{sizeof(Block)};
+}
+
+/** Bytes for `rows` rows of `cols` values. */
+static constexpr int64_t activation_bytes(int format, int64_t rows, int64_t cols) {
+  return format == ACTIVATIONS_FLOAT  ? activation_bytes<FloatBlock>(rows, cols)
+         : format == ACTIVATIONS_BF16 ? activation_bytes<Bf16Block>(rows, cols)
+                                      : activation_bytes<Int8Block>(rows, cols);
+}
+
+}  // namespace tokamak::cpu

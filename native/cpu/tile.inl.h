@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// tile: the product of some groups of 16 weight rows with some tokens, its sums in registers all
+// along the columns.
+//
+// A Dot is all that a weight type supplies:
+//   Packed, Activation   the blocks that it reads (pack.h, activations.h)
+//   max_sums             the most sums (groups x tokens) that the registers take
+//   block<Tokens>(...)   adds block b of the columns to the sum of each token
+//
+// The sum of one row and token takes its blocks in order, whatever the tile: the same bits for
+// one token and for many.
+
+namespace TK_LEVEL {
+
+#define TK_UNROLL _Pragma("GCC unroll 16")
+
+#if TK_VEC_AVX512
+constexpr int float_sums = 24, int8_sums = 12;
+#elif TK_VEC_AVX2
+constexpr int float_sums = 6, int8_sums = 4;
+#else
+constexpr int float_sums = 2, int8_sums = 2;
+#endif
+
+TK_INLINE int32_t four_bytes(const void* p) {
+  int32_t bytes;
+  __builtin_memcpy(&bytes, p, sizeof bytes);
+  return bytes;
+}
+
+/** Blocks that cover the columns. */
+template <class Block>
+static int64_t blocks_of(int64_t cols) {
+  return (cols + Block::columns - 1) / Block::columns;
+}
+
+/** Writes a group of rows of one token; `lanes` of the 16 exist. */
+TK_INLINE void store_rows(Floats sum, const float* bias, int lanes, float* out) {
+  if (bias != nullptr) sum = add(sum, load_partial(bias, lanes));
+  store_partial(out, sum, lanes);
+}
+
+/** Groups first .. first + Groups - 1, all on the rows of x that begin at a panel's slot. */
+template <class Dot, int Groups, int Tokens>
+static void tile(const Matmul& matmul, int64_t group, const typename Dot::Activation* x,
+                 float* out) {
+  using Packed = typename Dot::Packed;
+  const int64_t blocks = blocks_of<typename Dot::Activation>(matmul.cols);
+  const int64_t stride = blocks_of<Packed>(matmul.cols);
+  const Packed* weights = static_cast<const Packed*>(matmul.packed) + group * stride;
+  Floats sums[Groups][Tokens];
+  TK_UNROLL for (int g = 0; g < Groups; g++) {
+    TK_UNROLL for (int t = 0; t < Tokens; t++) sums[g][t] = zero();
+  }
+  for (int64_t b = 0; b < blocks; b++) {
+    TK_UNROLL for (int g = 0; g < Groups; g++) {
+      Dot::template block<Tokens>(weights + g * stride, b, x + b * panel_rows, sums[g]);
+    }
+  }
+  TK_UNROLL for (int g = 0; g < Groups; g++) {
+    const int64_t row = (group + g) * group_rows;
+    const int64_t left = matmul.out_dim - row;
+    const int lanes = static_cast<int>(left < group_rows ? left : group_rows);
+    const float* bias = matmul.bias == nullptr ? nullptr : matmul.bias + row;
+    TK_UNROLL for (int t = 0; t < Tokens; t++) {
+      store_rows(sums[g][t], bias, lanes, out + t * matmul.out_dim + row);
+    }
+  }
+}
+
+}  // namespace TK_LEVEL
