@@ -3,4 +3,7 @@
 /** Model files, tokenizers and the one transformer. */
 module dev.tokamak.model {
   requires transitive dev.tokamak.backend;
+
+  exports dev.tokamak.model.format;
+  exports dev.tokamak.model.format.gguf;
 }

@@ -188,10 +188,12 @@ public final class Metadata {
               int[] out = new int[array.size()];
               for (int i = 0; i < out.length; i++) {
                 long value = array.integer(i);
-                if (array.elementType() == MetadataType.UINT64 && value < 0) {
-                  value = Long.MAX_VALUE; // above it in truth; neither fits
+                boolean above = value < 0 && array.elementType() == MetadataType.UINT64;
+                if (above || value != (int) value) {
+                  String found = above ? Long.toUnsignedString(value) : Long.toString(value);
+                  throw problem(key + "[" + i + "]", "expected a 32-bit integer, found " + found);
                 }
-                out[i] = narrow(key + "[" + i + "]", value);
+                out[i] = (int) value;
               }
               return out;
             });

@@ -45,9 +45,8 @@ public final class MetadataArray {
    * An array over bytes that the caller has already checked to be {@code size} elements in packed
    * form, and will not change.
    */
-  public static MetadataArray packed(
-      MetadataType elementType, int size, byte[] data, int offset, int length) {
-    return new MetadataArray(elementType, size, data, offset, length);
+  public static MetadataArray packed(MetadataType elementType, int size, byte[] data) {
+    return new MetadataArray(elementType, size, data, 0, data.length);
   }
 
   /** An array of string. */
@@ -58,35 +57,35 @@ public final class MetadataArray {
       out.writeBytes(buffer(8).putLong(utf8.length).array());
       out.writeBytes(utf8);
     }
-    return whole(MetadataType.STRING, strings.size(), out.toByteArray());
+    return packed(MetadataType.STRING, strings.size(), out.toByteArray());
   }
 
   /** An array of int32. */
   public static MetadataArray of(int[] values) {
     ByteBuffer out = buffer(Math.multiplyExact(4, values.length));
     out.asIntBuffer().put(values);
-    return whole(MetadataType.INT32, values.length, out.array());
+    return packed(MetadataType.INT32, values.length, out.array());
   }
 
   /** An array of int64. */
   public static MetadataArray of(long[] values) {
     ByteBuffer out = buffer(Math.multiplyExact(8, values.length));
     out.asLongBuffer().put(values);
-    return whole(MetadataType.INT64, values.length, out.array());
+    return packed(MetadataType.INT64, values.length, out.array());
   }
 
   /** An array of float32. */
   public static MetadataArray of(float[] values) {
     ByteBuffer out = buffer(Math.multiplyExact(4, values.length));
     out.asFloatBuffer().put(values);
-    return whole(MetadataType.FLOAT32, values.length, out.array());
+    return packed(MetadataType.FLOAT32, values.length, out.array());
   }
 
   /** An array of float64. */
   public static MetadataArray of(double[] values) {
     ByteBuffer out = buffer(Math.multiplyExact(8, values.length));
     out.asDoubleBuffer().put(values);
-    return whole(MetadataType.FLOAT64, values.length, out.array());
+    return packed(MetadataType.FLOAT64, values.length, out.array());
   }
 
   /** An array of bool. */
@@ -95,7 +94,7 @@ public final class MetadataArray {
     for (int i = 0; i < out.length; i++) {
       out[i] = (byte) (values[i] ? 1 : 0);
     }
-    return whole(MetadataType.BOOL, values.length, out);
+    return packed(MetadataType.BOOL, values.length, out);
   }
 
   public MetadataType elementType() {
@@ -263,9 +262,5 @@ public final class MetadataArray {
 
   private static ByteBuffer buffer(int bytes) {
     return ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
-  }
-
-  private static MetadataArray whole(MetadataType type, int size, byte[] data) {
-    return new MetadataArray(type, size, data, 0, data.length);
   }
 }
