@@ -180,7 +180,7 @@ public final class GgufFile implements AutoCloseable {
                     FormatException.at(
                         metadata().source(),
                         "tensor " + name,
-                        "missing, expected [" + cols + ", " + rows + "]"));
+                        "missing, expected shape [" + cols + ", " + rows + "]"));
     if (info.rows() != rows || info.cols() != cols) {
       throw info.problem(
           "expected shape [" + cols + ", " + rows + "], found " + shapeOf(info));
