@@ -50,8 +50,7 @@ class MetadataTest {
     assertThat(metadata.bool("tied")).contains(true);
     assertThat(metadata.requireStrings("tokens")).containsExactly("<s>", "", "ä", "🐈");
     assertThat(metadata.ints("types")).contains(new int[] {3, -1, 1});
-    assertThat(metadata.floats("scores"))
-        .contains(new float[] {-1.5f, Float.NEGATIVE_INFINITY});
+    assertThat(metadata.floats("scores")).contains(new float[] {-1.5f, Float.NEGATIVE_INFINITY});
     assertThat(metadata.floats("doubles")).contains(new float[] {0.1f});
     assertThat(metadata.floats("longs")).contains(new float[] {1L << 40});
     assertThat(metadata.bools("flags")).contains(new boolean[] {true, false});
@@ -91,8 +90,12 @@ class MetadataTest {
     fails(() -> metadata.integer("epsilon"), "epsilon: expected an integer, found float32");
     fails(() -> metadata.number("tied"), "tied: expected a number, found bool");
     fails(() -> metadata.bool("layers"), "layers: expected bool, found uint32");
-    fails(() -> metadata.ints("scores"), "scores: expected array of integers, found array of float32");
-    fails(() -> metadata.floats("tokens"), "tokens: expected array of numbers, found array of string");
+    fails(
+        () -> metadata.ints("scores"),
+        "scores: expected array of integers, found array of float32");
+    fails(
+        () -> metadata.floats("tokens"),
+        "tokens: expected array of numbers, found array of string");
     fails(() -> metadata.bools("types"), "types: expected array of bool, found array of int32");
   }
 
@@ -102,16 +105,11 @@ class MetadataTest {
         () -> metadata.integer("huge"),
         "huge: expected an integer below 2^63, found 18446744073709551615");
     fails(
-        () -> metadata.requireInt("long"),
-        "long: expected a 32-bit integer, found 1099511627776");
-    fails(
-        () -> metadata.ints("longs"),
-        "longs[0]: expected a 32-bit integer, found 1099511627776");
+        () -> metadata.requireInt("long"), "long: expected a 32-bit integer, found 1099511627776");
+    fails(() -> metadata.ints("longs"), "longs[0]: expected a 32-bit integer, found 1099511627776");
     byte[] ones = {-1, -1, -1, -1, -1, -1, -1, -1};
     var unsigned = metadata.with("u", MetadataArray.packed(MetadataType.UINT64, 1, ones));
-    fails(
-        () -> unsigned.ints("u"),
-        "u[0]: expected a 32-bit integer, found 18446744073709551615");
+    fails(() -> unsigned.ints("u"), "u[0]: expected a 32-bit integer, found 18446744073709551615");
     assertThat(unsigned.floats("u")).contains(new float[] {0x1p64f});
   }
 
@@ -147,7 +145,8 @@ class MetadataTest {
     assertThat(metadata.value("flags").orElseThrow()).hasToString("[true, false]");
     assertThat(metadata.value("epsilon").orElseThrow()).hasToString("1.0E-5");
     assertThat(metadata.value("huge").orElseThrow()).hasToString("18446744073709551615");
-    assertThat(MetadataArray.of(new int[100])).hasToString("[0, 0, 0, 0, 0, 0, 0, 0, … 100 in all]");
+    assertThat(MetadataArray.of(new int[100]))
+        .hasToString("[0, 0, 0, 0, 0, 0, 0, 0, … 100 in all]");
   }
 
   @Test

@@ -12,17 +12,16 @@ import dev.tokamak.model.format.Metadata;
 import dev.tokamak.model.format.MetadataArray;
 import dev.tokamak.model.format.MetadataType;
 import dev.tokamak.testing.TestData;
-import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
-import java.security.MessageDigest;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -275,7 +274,9 @@ class GgufFileTest {
         }
         Path copy = folder.resolve("copy.gguf");
         writer.write(copy);
-        assertThat(Files.mismatch(path, copy)).as("%s", path).isEqualTo(-1);
+        // some writers leave the padding after the last byte away
+        assertThat(Files.mismatch(path, copy)).as("%s", path).isIn(-1L, Files.size(path));
+        assertThat(Files.size(copy) - Files.size(path)).as("%s", path).isBetween(0L, 31L);
         assertThat(WeightCheck.scan(file).findings()).as("%s", path).isEmpty();
       }
     }
