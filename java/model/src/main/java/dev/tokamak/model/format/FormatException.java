@@ -3,7 +3,8 @@ package dev.tokamak.model.format;
 
 /**
  * A file is not what its format says, or cannot be read at all. The message is one line that names
- * the file, the place in it, and what would be right: {@code a.gguf: tensor blk.3.attn_k.weight: …}.
+ * the file, the place in it, and what would be right: {@code a.gguf: tensor blk.3.attn_k.weight:
+ * …}.
  */
 public final class FormatException extends RuntimeException {
   private static final long serialVersionUID = 1L;

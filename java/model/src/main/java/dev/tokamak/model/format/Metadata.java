@@ -38,10 +38,11 @@ public final class Metadata {
   }
 
   /**
-   * Metadata from Java values. An {@code Integer} becomes uint32 (int32 if negative), a {@code Long}
-   * uint64 (int64 if negative), {@code Float} float32, {@code Double} float64, then {@code Boolean},
-   * {@code String}, {@code List<String>}, {@code String[]}, {@code int[]}, {@code long[]}, {@code
-   * float[]}, {@code double[]}, {@code boolean[]}, {@link MetadataArray} and {@link MetadataValue}.
+   * Metadata from Java values. An {@code Integer} becomes uint32 (int32 if negative), a {@code
+   * Long} uint64 (int64 if negative), {@code Float} float32, {@code Double} float64, then {@code
+   * Boolean}, {@code String}, {@code List<String>}, {@code String[]}, {@code int[]}, {@code
+   * long[]}, {@code float[]}, {@code double[]}, {@code boolean[]}, {@link MetadataArray} and {@link
+   * MetadataValue}.
    *
    * @throws IllegalArgumentException for a value of any other class
    */
@@ -51,7 +52,9 @@ public final class Metadata {
     return new Metadata(source, typed);
   }
 
-  /** The same metadata with one key set (a class that {@link #of} takes), at its old place or last. */
+  /**
+   * The same metadata with one key set (a class that {@link #of} takes), at its old place or last.
+   */
   public Metadata with(String key, Object value) {
     var changed = new LinkedHashMap<>(values);
     changed.put(key, typed(key, value));
@@ -62,8 +65,7 @@ public final class Metadata {
     return switch (value) {
       case MetadataValue v -> v;
       case MetadataArray v -> new MetadataValue.Array(v);
-      case Integer v ->
-          new MetadataValue.Int(v < 0 ? MetadataType.INT32 : MetadataType.UINT32, v);
+      case Integer v -> new MetadataValue.Int(v < 0 ? MetadataType.INT32 : MetadataType.UINT32, v);
       case Long v -> new MetadataValue.Int(v < 0 ? MetadataType.INT64 : MetadataType.UINT64, v);
       case Float v -> new MetadataValue.Real(MetadataType.FLOAT32, v);
       case Double v -> new MetadataValue.Real(MetadataType.FLOAT64, v);
@@ -139,9 +141,7 @@ public final class Metadata {
   /** An integer of any width, whose value must fit an {@code int}. */
   public OptionalInt integer32(String key) {
     OptionalLong value = integer(key);
-    return value.isPresent()
-        ? OptionalInt.of(narrow(key, value.getAsLong()))
-        : OptionalInt.empty();
+    return value.isPresent() ? OptionalInt.of(narrow(key, value.getAsLong())) : OptionalInt.empty();
   }
 
   /** As {@link #integer32}, for a key that must be there. */

@@ -13,8 +13,8 @@ import java.util.Collections;
 import java.util.List;
 
 /**
- * An array of metadata, kept in the packed form it has in a GGUF file and decoded when asked for, so
- * that opening a file with a vocabulary of 256 k strings costs one pass over their lengths.
+ * An array of metadata, kept in the packed form it has in a GGUF file and decoded when asked for,
+ * so that opening a file with a vocabulary of 256 k strings costs one pass over their lengths.
  *
  * <p>Packed form, little-endian, no padding: numbers at their width; a bool is one byte, 0 or 1; a
  * string is its length in bytes (uint64), then that many bytes of UTF-8; an array is its element

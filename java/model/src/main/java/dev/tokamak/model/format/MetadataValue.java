@@ -14,8 +14,8 @@ public sealed interface MetadataValue {
   /**
    * An integer of any width.
    *
-   * @param bits the value, sign- or zero-extended; a uint64 above {@link Long#MAX_VALUE} is negative
-   *     here, which {@link #toString} and {@link Metadata} know
+   * @param bits the value, sign- or zero-extended; a uint64 above {@link Long#MAX_VALUE} is
+   *     negative here, which {@link #toString} and {@link Metadata} know
    */
   record Int(MetadataType type, long bits) implements MetadataValue {
     public Int {

@@ -6,8 +6,7 @@ import java.lang.management.ManagementFactory;
 
 /** What the current thread has taken from the Java heap. */
 public final class Allocations {
-  private static final ThreadMXBean THREADS =
-      (ThreadMXBean) ManagementFactory.getThreadMXBean();
+  private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
 
   private Allocations() {}
 

@@ -22,8 +22,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * An open GGUF model: metadata, and tensors as views of the mapped file. All pieces of a split model
- * are one {@code GgufFile}, whichever piece was named.
+ * An open GGUF model: metadata, and tensors as views of the mapped file. All pieces of a split
+ * model are one {@code GgufFile}, whichever piece was named.
  *
  * <p>The file owns the mapping. {@link #close} ends it, and with it every {@link TensorInfo#data}
  * and {@link Tensor} that came from here; metadata stays. A file that another program cuts short
@@ -182,8 +182,7 @@ public final class GgufFile implements AutoCloseable {
                         "tensor " + name,
                         "missing, expected shape [" + cols + ", " + rows + "]"));
     if (info.rows() != rows || info.cols() != cols) {
-      throw info.problem(
-          "expected shape [" + cols + ", " + rows + "], found " + shapeOf(info));
+      throw info.problem("expected shape [" + cols + ", " + rows + "], found " + shapeOf(info));
     }
     return info.tensor();
   }

@@ -67,7 +67,12 @@ public final class GgufWriter {
     }
     if (shape[0] % type.blockElements() != 0) {
       throw new IllegalArgumentException(
-          "tensor " + name + ": innermost dimension=" + shape[0] + " is not whole blocks of " + type);
+          "tensor "
+              + name
+              + ": innermost dimension="
+              + shape[0]
+              + " is not whole blocks of "
+              + type);
     }
     long bytes = Math.multiplyExact(elements / type.blockElements(), type.blockBytes());
     Entry entry = new Entry(type, shape.clone(), bytes, end, data);
@@ -85,10 +90,12 @@ public final class GgufWriter {
    * @throws IllegalArgumentException if a tensor's bytes are not as many as its shape says
    */
   public void write(Path path) throws IOException {
-    Path folder = path.toAbsolutePath().getParent();
-    Path temporary = Files.createTempFile(folder, path.getFileName() + ".", ".part");
+    // not createTempFile: the model would keep a temporary file's permissions
+    String unique = Long.toHexString(System.nanoTime());
+    Path temporary = path.resolveSibling(path.getFileName() + "." + unique + ".part");
     try {
-      try (var channel = FileChannel.open(temporary, StandardOpenOption.WRITE);
+      try (var channel =
+              FileChannel.open(temporary, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW);
           Arena arena = Arena.ofConfined()) {
         write(channel, arena.allocate(CHUNK));
         channel.force(true);
@@ -109,7 +116,12 @@ public final class GgufWriter {
       MemorySegment data = entry.data.get();
       if (data.byteSize() != entry.bytes) {
         throw new IllegalArgumentException(
-            "tensor " + named.getKey() + ": bytes=" + data.byteSize() + ", expected " + entry.bytes);
+            "tensor "
+                + named.getKey()
+                + ": bytes="
+                + data.byteSize()
+                + ", expected "
+                + entry.bytes);
       }
       write(channel, chunk, data);
       pad(channel, entry.bytes);

@@ -129,7 +129,8 @@ final class HeaderCursor {
     int id = int32();
     return MetadataType.byId(id)
         .orElseThrow(
-            () -> problem("unknown value type " + Integer.toUnsignedString(id) + ", known: 0 to 12"));
+            () ->
+                problem("unknown value type " + Integer.toUnsignedString(id) + ", known: 0 to 12"));
   }
 
   private long integer(MetadataType type) {
