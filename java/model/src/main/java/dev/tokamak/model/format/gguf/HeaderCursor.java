@@ -63,21 +63,24 @@ final class HeaderCursor {
 
   /**
    * A count of things that take {@code least} bytes each at least, checked against what is left of
-   * the file.
+   * the file and of {@link #LIMIT}.
    */
   int count(String of, int least) {
     long count = int64();
-    long left = Math.min(map.byteSize(), LIMIT) - position;
+    long left = map.byteSize() - position;
     if (count < 0 || count > left / least) {
       throw problem(
           of
               + "="
               + Long.toUnsignedString(count)
-              + " cannot be: at least "
+              + ": at least "
               + least
               + " bytes each, "
               + left
-              + " left");
+              + " bytes left in the file");
+    }
+    if (count > (LIMIT - position) / least) {
+      throw tooLong(position + count * least);
     }
     return (int) count;
   }
@@ -222,13 +225,16 @@ final class HeaderCursor {
 
   private void grow(long wanted) {
     if (wanted > LIMIT) {
-      throw problem(
-          "header reaches offset=" + wanted + ", more than the " + LIMIT + " bytes it may take");
+      throw tooLong(wanted);
     }
     int had = bytes.length;
     long grown = Math.max(wanted, Math.max(FIRST_READ, 2L * had));
     bytes = Arrays.copyOf(bytes, (int) Math.min(grown, Math.min(map.byteSize(), LIMIT)));
     MemorySegment.copy(map, ValueLayout.JAVA_BYTE, had, bytes, had, bytes.length - had);
+  }
+
+  private FormatException tooLong(long end) {
+    return problem("reaches offset=" + end + ", but a header may take " + LIMIT + " bytes");
   }
 
   private int int32At(int at) {

@@ -67,31 +67,33 @@
  *
  * <h2>Blocks</h2>
  *
- * The types that the engine computes with; f16 is IEEE half, [ ] counts bytes, &gt;&gt; is
- * unsigned.
+ * The types that the engine computes with. f16 is an IEEE half, a number in brackets counts bytes,
+ * shifts are unsigned.
  *
- * <pre>
- * F32, F16, BF16      1 element, 4, 2, 2 bytes
- * Q8_0               32 elements, 34 bytes: d f16, q 32 × int8
- *                    x[i] = d · q[i]
- * Q4_0               32 elements, 18 bytes: d f16, q[16]
- *                    x[i] = d · (q[i] &amp; 15 − 8), x[i + 16] = d · (q[i] &gt;&gt; 4 − 8), i &lt; 16
- * Q4_K              256 elements, 144 bytes: d f16, dmin f16, k[12], q[128]
- *                    8 sub-blocks of 32, each with a scale s and a minimum m of 6 bits:
- *                    j &lt; 4:   s = k[j] &amp; 63                             m = k[j + 4] &amp; 63
- *                    j &gt;= 4:  s = k[j + 4] &amp; 15 | k[j − 4] &gt;&gt; 6 &lt;&lt; 4   m = k[j + 4] &gt;&gt; 4 | k[j] &gt;&gt; 6 &lt;&lt; 4
- *                    sub-blocks 2g and 2g + 1 are the low and the high nibbles of q[32 g …]
- *                    x = d · s · nibble − dmin · m
- * Q5_K              256 elements, 176 bytes: d f16, dmin f16, k[12], h[32], q[128]
- *                    as Q4_K, and element i of sub-block j has bit j of h[i] as a fifth bit
- * Q6_K              256 elements, 210 bytes: l[128], h[64], s 16 × int8, d f16
- *                    2 halves of 128, each with 64 bytes of l, 32 of h, 8 of s; in a half, i &lt; 32:
- *                    q[i]      = l[i] &amp; 15      | (h[i] &amp; 3) &lt;&lt; 4
- *                    q[i + 32] = l[i + 32] &amp; 15 | (h[i] &gt;&gt; 2 &amp; 3) &lt;&lt; 4
- *                    q[i + 64] = l[i] &gt;&gt; 4      | (h[i] &gt;&gt; 4 &amp; 3) &lt;&lt; 4
- *                    q[i + 96] = l[i + 32] &gt;&gt; 4 | (h[i] &gt;&gt; 6) &lt;&lt; 4
- *                    x[i] = d · s[i / 16] · (q[i] − 32)
- * </pre>
+ * <pre>{@code
+ * F32, F16, BF16    1 element; 4, 2, 2 bytes
+ * Q8_0             32 elements, 34 bytes: d f16, q[32] of int8
+ *                  x[i] = d q[i]
+ * Q4_0             32 elements, 18 bytes: d f16, q[16]; for i < 16
+ *                  x[i]      = d ((q[i] & 15) - 8)
+ *                  x[i + 16] = d ((q[i] >> 4) - 8)
+ * Q4_K            256 elements, 144 bytes: d f16, dmin f16, k[12], q[128]
+ *                  8 sub-blocks of 32, each with a scale s and a minimum m of 6 bits out of k:
+ *                  j < 4   s = k[j] & 63       m = k[j + 4] & 63
+ *                  j >= 4  s = (k[j + 4] & 15) | (k[j - 4] >> 6) << 4
+ *                          m = (k[j + 4] >> 4) | (k[j] >> 6) << 4
+ *                  sub-blocks 2g and 2g + 1 are the low and the high nibbles of the 32 bytes
+ *                  from q[32 g] on;  x = d s nibble - dmin m
+ * Q5_K            256 elements, 176 bytes: d f16, dmin f16, k[12], h[32], q[128]
+ *                  as Q4_K, but bit j of h[i] is the fifth bit of element i of sub-block j
+ * Q6_K            256 elements, 210 bytes: l[128], h[64], s[16] of int8, d f16
+ *                  two halves of 128, each with 64 bytes of l, 32 of h, 8 of s; for i < 32
+ *                  q[i]      = (l[i] & 15)      | (h[i] & 3) << 4
+ *                  q[i + 32] = (l[i + 32] & 15) | (h[i] >> 2 & 3) << 4
+ *                  q[i + 64] = (l[i] >> 4)      | (h[i] >> 4 & 3) << 4
+ *                  q[i + 96] = (l[i + 32] >> 4) | (h[i] >> 6) << 4
+ *                  x[i] = d s[i / 16] (q[i] - 32), for i < 128
+ * }</pre>
  *
  * <h2>Split files</h2>
  *
