@@ -6,4 +6,5 @@ module dev.tokamak.model {
 
   exports dev.tokamak.model.format;
   exports dev.tokamak.model.format.gguf;
+  exports dev.tokamak.model.tokenizer;
 }

@@ -21,6 +21,9 @@ public final class Utf8Stream {
           .onUnmappableCharacter(CodingErrorAction.REPLACE);
   private byte[] pending = {};
 
+  /** A stream at its beginning. */
+  public Utf8Stream() {}
+
   /** The characters that are whole with these bytes; often none. */
   public String accept(byte... bytes) {
     return decode(bytes, false);
