@@ -3,8 +3,9 @@
 // All kernels of one instruction-set level. The build compiles this file once per level; see
 // kernels.h for what may be included here.
 
+#include "activations.h"
 #include "kernels.h"
-#include "matmul_plain.h"
+#include "pack.h"
 
 #define TK_LEVEL TK_LEVEL_NAME
 #include "vec.h"
@@ -13,12 +14,13 @@ namespace TK_LEVEL {
 using namespace tokamak::cpu;
 }
 
+#include "activations.inl.h"
 #include "add.inl.h"
 #include "attention.inl.h"
 #include "embed.inl.h"
 #include "finite.inl.h"
 #include "gate.inl.h"
-#include "matmul_plain.inl.h"
+#include "matmul.inl.h"
 #include "norm.inl.h"
 #include "rope.inl.h"
 #include "roofline.inl.h"
@@ -38,6 +40,7 @@ const Kernels kernels = {
     .select = select_row,
     .attention = attention,
     .attention_scratch = attention_scratch,
+    .activation_format = activation_format,
     .quantize_row = quantize_row,
     .matmul = matmul,
     .finite = finite,

@@ -122,6 +122,8 @@ struct Kernels {
   /** Floats of scratch that one thread needs for it. */
   int64_t (*attention_scratch)(const Cache&, int64_t heads);
 
+  /** The activation format that weights of a GGUF type are multiplied with. */
+  int (*activation_format)(int type);
   /** Writes row `row` of x into its place among the activations of a matmul. */
   void (*quantize_row)(int format, const float* x, int64_t cols, int64_t row, void* activations);
   /** `rows` rows of activations times the groups of 16 weight rows first .. last-1. */

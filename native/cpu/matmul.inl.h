@@ -6,6 +6,11 @@
 // Order of work: as many groups as stay in a part of the second-level cache, against one panel of
 // activations after the other. For one panel (decoding) the weights are read once, in order.
 
+#include "tile.inl.h"
+
+#include "dot/floats.inl.h"
+#include "dot/quantised.inl.h"
+
 namespace TK_LEVEL {
 
 /** Bytes of weights that stay in the cache while the panels of activations pass. */

@@ -9,7 +9,8 @@
 #include <new>
 
 #include "../status.h"
-#include "matmul_plain.h"
+#include "activations.h"
+#include "pack.h"
 
 using namespace tokamak::cpu;
 

@@ -9,7 +9,7 @@
 #include <new>
 
 #include "../status.h"
-#include "matmul_plain.h"
+#include "pack.h"
 #include "tape.h"
 
 using namespace tokamak::cpu;
@@ -284,7 +284,7 @@ int tk_cpu_matmul(tk_tape* tape, int rows, const float* x, int64_t cols, int typ
              "out overlaps x");
   if (check.status() != TK_OK) return check.status();
   Operation op = operation(Kind::matmul, rows);
-  op.matmul = {x,      cols,    type, activation_format(type),
+  op.matmul = {x,      cols,    type, tape->team->kernels->activation_format(type),
                packed, out_dim, bias, out};
   return append("tk_cpu_matmul", tape, op);
 }
