@@ -250,7 +250,7 @@ class HostileGgufTest {
     byte[] whole = sample();
     Path path = folder.resolve("damaged.gguf");
     for (int at = 0; at < whole.length; at++) {
-      for (int value : new int[] {0, 1, 0x7f, 0x80, 0xff, whole[at] ^ 1, whole[at] ^ 0x20}) {
+      for (int value : new int[] {0, 0xff, whole[at] ^ 1, whole[at] ^ 0x80}) {
         byte[] damaged = whole.clone();
         damaged[at] = (byte) value;
         openOrRefuse(path, damaged);
@@ -267,7 +267,7 @@ class HostileGgufTest {
     Path path = folder.resolve("damaged.gguf");
     Seeds.check(
         random -> {
-          for (int run = 0; run < 3000; run++) {
+          for (int run = 0; run < 1500; run++) {
             byte[] damaged = whole.clone();
             for (int change = random.nextInt(1, 4); change > 0; change--) {
               int at = random.nextInt(damaged.length - 8);
