@@ -4,6 +4,8 @@
 module dev.tokamak.model {
   requires transitive dev.tokamak.backend;
 
+  exports dev.tokamak.model;
+
   exports dev.tokamak.model.format;
   exports dev.tokamak.model.format.gguf;
   exports dev.tokamak.model.tokenizer;

@@ -48,10 +48,13 @@ public final class Libc {
 
   /**
    * Gives back the pages of a part of a mapped file; they are read again when touched. The pages at
-   * its ends stay, since they may hold its neighbours.
+   * its ends stay, since they may hold its neighbours. Memory that no file stands behind stays as it
+   * is: its content would be lost.
    */
-  public static void release(MemorySegment mapped) {
-    advise(mapped, MADV_DONTNEED);
+  public static void release(MemorySegment memory) {
+    if (memory.isMapped()) {
+      advise(memory, MADV_DONTNEED);
+    }
   }
 
   /** Keeps memory from being swapped; says why where the system refuses. */

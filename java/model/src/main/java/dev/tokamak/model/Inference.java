@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.model;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
+import dev.tokamak.backend.QuantType;
+import dev.tokamak.backend.Replay;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * A model made ready to run: its program, cache and batch. The caller begins sequences, adds tokens
+ * of any of them to a step, runs it, and reads the logits of the rows it asked for. A step and
+ * everything before it allocate nothing on the Java heap. Used by one thread at a time.
+ */
+public final class Inference implements AutoCloseable {
+  /**
+   * What it must have room for.
+   *
+   * @param context tokens of one sequence, at most
+   * @param rows tokens in a step, at most
+   * @param outputs rows with logits in a step, at most
+   * @param sequences at once
+   * @param cacheType of keys and values
+   */
+  public record Shape(int context, int rows, int outputs, int sequences, QuantType cacheType) {}
+
+  private final Shape shape;
+  private final int vocabulary;
+  private final Arena arena;
+  private final Replay replay;
+  private final KvCache cache;
+
+  Inference(Shape shape, int vocabulary, Arena arena, Replay replay) {
+    this.shape = shape;
+    this.vocabulary = vocabulary;
+    this.arena = arena;
+    this.replay = replay;
+    cache = new KvCache(replay.batch().limits(), replay.batch());
+  }
+
+  public Shape shape() {
+    return shape;
+  }
+
+  /** Begins an empty sequence and returns its number. */
+  public int begin() {
+    return cache.begin();
+  }
+
+  /** Ends a sequence; its number may be given out again. */
+  public void end(int sequence) {
+    cache.end(sequence);
+  }
+
+  /** Tokens of a sequence, those added to the step being filled included. */
+  public int length(int sequence) {
+    return cache.length(sequence);
+  }
+
+  /** Forgets the tokens of a sequence from {@code length} on. */
+  public void truncate(int sequence, int length) {
+    cache.truncate(sequence, length);
+  }
+
+  /** Rows that still fit into the step being filled. */
+  public int room() {
+    return shape.rows - replay.batch().rows();
+  }
+
+  /** Adds the next token of a sequence to the step; the sequence's length must be below context. */
+  public void add(int sequence, int token) {
+    if (token < 0 || token >= vocabulary) {
+      throw new IllegalArgumentException("token " + token + " is not below " + vocabulary);
+    }
+    if (cache.length(sequence) >= shape.context) {
+      throw new IllegalStateException("context full: " + shape.context + " tokens");
+    }
+    if (room() == 0) {
+      throw new IllegalStateException("step full: " + shape.rows + " rows");
+    }
+    replay.batch().add(token, cache.append(sequence), sequence);
+  }
+
+  /** Asks for the logits after the token added last; returns their row. */
+  public int wantLogits() {
+    return replay.batch().wantLogits();
+  }
+
+  /**
+   * Runs the step and empties it. If it fails, sequences keep their lengths, but what the cache
+   * holds for the step's tokens is undefined.
+   *
+   * @throws dev.tokamak.backend.NotFiniteException if logits are not finite
+   */
+  public void step() {
+    try {
+      replay.step();
+    } finally {
+      replay.batch().clear();
+    }
+  }
+
+  /** Copies the logits of one row of the last step. */
+  public void logits(int row, float[] to) {
+    MemorySegment.copy(
+        replay.logits(), JAVA_FLOAT, (long) row * vocabulary * Float.BYTES, to, 0, vocabulary);
+  }
+
+  /** Bytes of activations and cache. */
+  public long bytes() {
+    return replay.bytes();
+  }
+
+  @Override
+  public void close() {
+    replay.close();
+    arena.close();
+  }
+}

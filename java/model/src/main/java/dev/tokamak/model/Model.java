@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.model;
+
+import dev.tokamak.backend.Backend;
+import dev.tokamak.backend.Backends;
+import dev.tokamak.backend.CacheShape;
+import dev.tokamak.backend.Limits;
+import dev.tokamak.backend.Program;
+import dev.tokamak.backend.QuantType;
+import dev.tokamak.backend.Tensor;
+import dev.tokamak.model.family.Families;
+import dev.tokamak.model.format.FormatException;
+import dev.tokamak.model.format.Metadata;
+import dev.tokamak.model.tokenizer.Tokenizer;
+import java.lang.foreign.Arena;
+import java.nio.file.Path;
+
+/**
+ * An open model: its file, its tokenizer, and its weights made ready for one backend. Any number of
+ * {@link Inference}s may share it, each in its own thread; they are closed before it.
+ */
+public final class Model implements AutoCloseable {
+  private final ModelFile file;
+  private final Architecture architecture;
+  private final Tokenizer tokenizer;
+  private final Transformer transformer;
+  private final Backends.Choice choice;
+  private final Backend.Weights weights;
+  private final double loadSeconds;
+
+  private Model(ModelFile file, ModelOptions options) {
+    long start = System.nanoTime();
+    this.file = file;
+    architecture = Families.of(file).architecture(file);
+    tokenizer = Tokenizer.of(file.metadata());
+    if (tokenizer.vocabularySize() > architecture.vocabulary()) {
+      throw FormatException.at(
+          file.source(),
+          "tensor token_embd.weight",
+          "expected a row for each of " + tokenizer.vocabularySize() + " tokens, found "
+              + architecture.vocabulary());
+    }
+    transformer = new Transformer(architecture, file);
+    choice = Backends.open(options.backend());
+    try {
+      weights = choice.backend().load(transformer.matrices(), options.progress());
+    } catch (RuntimeException | Error e) {
+      choice.backend().close();
+      throw e;
+    }
+    loadSeconds = (System.nanoTime() - start) / 1e9;
+  }
+
+  /** Opens a GGUF file on the best backend of this machine. */
+  public static Model open(Path path) {
+    return open(path, ModelOptions.defaults());
+  }
+
+  /**
+   * Opens a GGUF file.
+   *
+   * @throws FormatException if it is not a sound file of a model that the
+   *     engine runs
+   * @throws dev.tokamak.backend.BackendException if the backend asked for is not there
+   */
+  public static Model open(Path path, ModelOptions options) {
+    ModelFile file = ModelFile.open(path);
+    try {
+      return new Model(file, options);
+    } catch (RuntimeException | Error e) {
+      file.close();
+      throw e;
+    }
+  }
+
+  public Architecture architecture() {
+    return architecture;
+  }
+
+  public Tokenizer tokenizer() {
+    return tokenizer;
+  }
+
+  public ModelFile file() {
+    return file;
+  }
+
+  public Metadata metadata() {
+    return file.metadata();
+  }
+
+  /** The backend, and why it was chosen. */
+  public Backends.Choice backend() {
+    return choice;
+  }
+
+  /** Seconds from the open file to weights made ready. */
+  public double loadSeconds() {
+    return loadSeconds;
+  }
+
+  /**
+   * The cache type used unless told otherwise: F32 for models stored in F32 or BF16, whose keys may
+   * exceed what F16 holds; F16 for all others.
+   */
+  public QuantType defaultCacheType() {
+    QuantType stored = transformer.matrices().getFirst().type();
+    return stored == QuantType.F32 || stored == QuantType.BF16 ? QuantType.F32 : QuantType.F16;
+  }
+
+  /** Weights in all, those of embeddings and norms included. */
+  public long parameters() {
+    return file.gguf().tensors().stream().mapToLong(tensor -> tensor.elements()).sum();
+  }
+
+  /** Bytes of weights that one decoded token reads: every matrix once. */
+  public long bytesPerToken() {
+    return transformer.matrices().stream().mapToLong(m -> m.data().byteSize()).sum();
+  }
+
+  /** Multiplications and additions of one prompt token's matmuls, the output head left out. */
+  public long operationsPerToken() {
+    return transformer.matrices().stream()
+        .limit(transformer.matrices().size() - 1L)
+        .mapToLong((Tensor m) -> 2 * m.rows() * m.cols())
+        .sum();
+  }
+
+  /**
+   * Makes the model ready to run, with all memory that it needs.
+   *
+   * @throws dev.tokamak.backend.BackendException if there is not enough memory
+   */
+  public Inference prepare(Inference.Shape shape) {
+    CacheShape cache =
+        new CacheShape(
+            shape.cacheType(),
+            architecture.layers(),
+            architecture.kvHeads(),
+            architecture.headDim());
+    int pages = KvCache.pagesFor(shape.context());
+    Limits limits =
+        new Limits(
+            shape.rows(),
+            shape.outputs(),
+            shape.sequences(),
+            pages,
+            Math.multiplyExact(pages, shape.sequences()));
+    Arena arena = Arena.ofShared();
+    try {
+      Program program = transformer.record(cache, pages * CacheShape.PAGE_TOKENS, arena);
+      return new Inference(
+          shape,
+          architecture.vocabulary(),
+          arena,
+          choice.backend().prepare(program, weights, limits));
+    } catch (RuntimeException | Error e) {
+      arena.close();
+      throw e;
+    }
+  }
+
+  @Override
+  public void close() {
+    weights.close();
+    choice.backend().close();
+    file.close();
+  }
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.model;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
+import dev.tokamak.backend.CacheShape;
+import dev.tokamak.backend.Operation.Add;
+import dev.tokamak.backend.Operation.Attention;
+import dev.tokamak.backend.Operation.Embed;
+import dev.tokamak.backend.Operation.Gate;
+import dev.tokamak.backend.Operation.MatMul;
+import dev.tokamak.backend.Operation.Norm;
+import dev.tokamak.backend.Operation.Rope;
+import dev.tokamak.backend.Operation.Select;
+import dev.tokamak.backend.Operation.Store;
+import dev.tokamak.backend.Program;
+import dev.tokamak.backend.QuantType;
+import dev.tokamak.backend.Tensor;
+import dev.tokamak.backend.Value;
+import dev.tokamak.backend.Value.Rows;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * The one transformer: a pre-norm decoder with rotary embeddings, grouped-query attention and a
+ * gated feed-forward network (Touvron et al. 2023), as an {@link Architecture} describes it. It
+ * finds the tensors in the file when it is made, each with its shape checked, and records the
+ * forward pass.
+ */
+final class Transformer {
+  /** The tensors of one block; names are those of the GGUF specification. */
+  private record Block(
+      Tensor attentionNorm,
+      Tensor q,
+      Tensor k,
+      Tensor v,
+      Optional<Tensor> qBias,
+      Optional<Tensor> kBias,
+      Optional<Tensor> vBias,
+      Optional<Tensor> qNorm,
+      Optional<Tensor> kNorm,
+      Tensor output,
+      Optional<Tensor> outputBias,
+      Tensor hiddenNorm,
+      Tensor gate,
+      Tensor up,
+      Tensor down,
+      Optional<Tensor> gateBias,
+      Optional<Tensor> upBias,
+      Optional<Tensor> downBias) {}
+
+  private final Architecture a;
+  private final Tensor embedding;
+  private final List<Block> blocks = new ArrayList<>();
+  private final Tensor finalNorm;
+  private final Tensor head;
+  private final float[] frequencyFactors;
+
+  Transformer(Architecture architecture, ModelFile file) {
+    a = architecture;
+    embedding = file.matrix("token_embd.weight", a.vocabulary(), a.dim());
+    for (int layer = 0; layer < a.layers(); layer++) {
+      blocks.add(block(file, "blk." + layer + "."));
+    }
+    finalNorm = file.vector("output_norm.weight", a.dim());
+    head =
+        a.tiedEmbeddings() ? embedding : file.matrix("output.weight", a.vocabulary(), a.dim());
+    frequencyFactors =
+        a.rotary().frequencyFactors()
+            ? file.floats("rope_freqs.weight", a.rotary().dim() / 2)
+            : new float[0];
+  }
+
+  private Block block(ModelFile file, String prefix) {
+    int qDim = a.heads() * a.headDim();
+    int kvDim = a.kvHeads() * a.headDim();
+    return new Block(
+        file.vector(prefix + "attn_norm.weight", a.dim()),
+        file.matrix(prefix + "attn_q.weight", qDim, a.dim()),
+        file.matrix(prefix + "attn_k.weight", kvDim, a.dim()),
+        file.matrix(prefix + "attn_v.weight", kvDim, a.dim()),
+        vectorIf(a.qkvBias(), file, prefix + "attn_q.bias", qDim),
+        vectorIf(a.qkvBias(), file, prefix + "attn_k.bias", kvDim),
+        vectorIf(a.qkvBias(), file, prefix + "attn_v.bias", kvDim),
+        vectorIf(a.qkNorm(), file, prefix + "attn_q_norm.weight", a.headDim()),
+        vectorIf(a.qkNorm(), file, prefix + "attn_k_norm.weight", a.headDim()),
+        file.matrix(prefix + "attn_output.weight", a.dim(), qDim),
+        vectorIf(a.outputBias(), file, prefix + "attn_output.bias", a.dim()),
+        file.vector(prefix + "ffn_norm.weight", a.dim()),
+        file.matrix(prefix + "ffn_gate.weight", a.hidden(), a.dim()),
+        file.matrix(prefix + "ffn_up.weight", a.hidden(), a.dim()),
+        file.matrix(prefix + "ffn_down.weight", a.dim(), a.hidden()),
+        vectorIf(a.hiddenBias(), file, prefix + "ffn_gate.bias", a.hidden()),
+        vectorIf(a.hiddenBias(), file, prefix + "ffn_up.bias", a.hidden()),
+        vectorIf(a.hiddenBias(), file, prefix + "ffn_down.bias", a.dim()));
+  }
+
+  private static Optional<Tensor> vectorIf(
+      boolean wanted, ModelFile file, String name, int length) {
+    return wanted ? Optional.of(file.vector(name, length)) : Optional.empty();
+  }
+
+  /** The weights of all matmuls, each once, in the order of use. */
+  List<Tensor> matrices() {
+    List<Tensor> matrices = new ArrayList<>();
+    for (Block b : blocks) {
+      matrices.addAll(List.of(b.q, b.k, b.v, b.output, b.gate, b.up, b.down));
+    }
+    matrices.add(head);
+    return matrices;
+  }
+
+  /**
+   * Records the forward pass of one step.
+   *
+   * @param positions that the program must reach: the rows of its rotary table
+   * @param arena that the rotary table lives in
+   */
+  Program record(CacheShape cache, int positions, Arena arena) {
+    Tensor angles = rotaryTable(positions, arena);
+    Program.Recorder program = Program.record();
+    int qDim = a.heads() * a.headDim();
+    int kvDim = a.kvHeads() * a.headDim();
+    Value x = program.value("x", Rows.STEP, a.dim());
+    Value normed = program.value("normed", Rows.STEP, a.dim());
+    Value q = program.value("q", Rows.STEP, qDim);
+    Value k = program.value("k", Rows.STEP, kvDim);
+    Value v = program.value("v", Rows.STEP, kvDim);
+    Value attended = program.value("attended", Rows.STEP, qDim);
+    Value branch = program.value("branch", Rows.STEP, a.dim());
+    Value gate = program.value("gate", Rows.STEP, a.hidden());
+    Value up = program.value("up", Rows.STEP, a.hidden());
+    float scale = (float) (1 / Math.sqrt(a.headDim()));
+
+    program.add(new Embed(embedding, x));
+    for (int layer = 0; layer < a.layers(); layer++) {
+      Block b = blocks.get(layer);
+      program.add(new Norm(x, b.attentionNorm, a.epsilon(), normed));
+      program.add(new MatMul(normed, b.q, b.qBias, q));
+      program.add(new MatMul(normed, b.k, b.kBias, k));
+      program.add(new MatMul(normed, b.v, b.vBias, v));
+      b.qNorm.ifPresent(weight -> program.add(new Norm(q, weight, a.epsilon(), q)));
+      b.kNorm.ifPresent(weight -> program.add(new Norm(k, weight, a.epsilon(), k)));
+      program.add(new Rope(q, a.headDim(), a.rotary().pairing(), angles));
+      program.add(new Rope(k, a.headDim(), a.rotary().pairing(), angles));
+      program.add(new Store(layer, k, v));
+      program.add(new Attention(layer, q, scale, attended));
+      program.add(new MatMul(attended, b.output, b.outputBias, branch));
+      program.add(new Add(x, branch));
+      program.add(new Norm(x, b.hiddenNorm, a.epsilon(), normed));
+      program.add(new MatMul(normed, b.gate, b.gateBias, gate));
+      program.add(new MatMul(normed, b.up, b.upBias, up));
+      program.add(new Gate(gate, up, gate));
+      program.add(new MatMul(gate, b.down, b.downBias, branch));
+      program.add(new Add(x, branch));
+    }
+    Value last = program.value("last", Rows.OUTPUTS, a.dim());
+    Value logits = program.value("logits", Rows.OUTPUTS, a.vocabulary());
+    program.add(new Select(x, last));
+    program.add(new Norm(last, finalNorm, a.epsilon(), last));
+    program.add(new MatMul(last, head, Optional.empty(), logits));
+    return program.end(cache);
+  }
+
+  /** Cosines and sines [positions, rotary dim], in double precision before they are stored. */
+  private Tensor rotaryTable(int positions, Arena arena) {
+    int half = a.rotary().dim() / 2;
+    MemorySegment data = arena.allocate(JAVA_FLOAT, (long) positions * 2 * half);
+    for (int i = 0; i < half; i++) {
+      double frequency = Math.pow(a.rotary().base(), -2.0 * i / a.rotary().dim());
+      if (frequencyFactors.length > 0) {
+        frequency /= frequencyFactors[i];
+      }
+      for (int p = 0; p < positions; p++) {
+        double angle = p / a.rotary().scale() * frequency;
+        data.setAtIndex(JAVA_FLOAT, (long) p * 2 * half + i, (float) Math.cos(angle));
+        data.setAtIndex(JAVA_FLOAT, (long) p * 2 * half + half + i, (float) Math.sin(angle));
+      }
+    }
+    return new Tensor("rotary table", QuantType.F32, positions, 2L * half, data);
+  }
+}
