@@ -29,10 +29,12 @@ template <class Dot>
 static int64_t groups_times_panel(const Matmul& matmul, int64_t group, int64_t last,
                                   const typename Dot::Activation* x, int64_t rows, float* out) {
   constexpr int most = Dot::max_sums < panel_rows ? Dot::max_sums : panel_rows;
-  constexpr int most_of_two = Dot::max_sums / 2;
-  if (rows <= most_of_two && last - group >= 2) {
-    tile_for<Dot, 2, most_of_two>(static_cast<int>(rows), matmul, group, x, out);
-    return 2;
+  if constexpr (Dot::max_groups == 2) {
+    constexpr int most_of_two = Dot::max_sums / 2;
+    if (rows <= most_of_two && last - group >= 2) {
+      tile_for<Dot, 2, most_of_two>(static_cast<int>(rows), matmul, group, x, out);
+      return 2;
+    }
   }
   for (int64_t t = 0; t < rows; t += most) {
     const int tokens = static_cast<int>(rows - t < most ? rows - t : most);

@@ -5,8 +5,11 @@
 //
 // A Dot is all that a weight type supplies:
 //   Packed, Activation   the blocks that it reads (pack.h, activations.h)
+//   max_groups           1, or 2 where two groups at once gain something
 //   max_sums             the most sums (groups x tokens) that the registers take
-//   block<Tokens>(...)   adds block b of the columns to the sum of each token
+//   block(weights, stride, b, x, sums)
+//                        adds the products of block b of the activations, x[0 .. tokens-1], to
+//                        sums[group][token]; weights of group g begin at weights + g * stride
 //
 // The sum of one row and token takes its blocks in order, whatever the tile: the same bits for
 // one token and for many.
@@ -54,9 +57,7 @@ static void tile(const Matmul& matmul, int64_t group, const typename Dot::Activa
     TK_UNROLL for (int t = 0; t < Tokens; t++) sums[g][t] = zero();
   }
   for (int64_t b = 0; b < blocks; b++) {
-    TK_UNROLL for (int g = 0; g < Groups; g++) {
-      Dot::template block<Tokens>(weights + g * stride, b, x + b * panel_rows, sums[g]);
-    }
+    Dot::template block<Groups, Tokens>(weights, stride, b, x + b * panel_rows, sums);
   }
   TK_UNROLL for (int g = 0; g < Groups; g++) {
     const int64_t row = (group + g) * group_rows;

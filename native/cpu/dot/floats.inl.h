@@ -4,16 +4,28 @@
 
 namespace TK_LEVEL {
 
+/** Adds the products of column k of the block. */
+template <int Groups, int Tokens>
+TK_INLINE void add_column(const Floats (&w)[Groups], const FloatBlock* x, int k,
+                          Floats (&sums)[Groups][Tokens]) {
+  TK_UNROLL for (int t = 0; t < Tokens; t++) {
+    const Floats value = set(x[t].values[k]);
+    TK_UNROLL for (int g = 0; g < Groups; g++) sums[g][t] = fma(w[g], value, sums[g][t]);
+  }
+}
+
 struct DotF32 {
   using Packed = PackedF32;
   using Activation = FloatBlock;
-  static constexpr int max_sums = float_sums;
+  static constexpr int max_groups = 2, max_sums = float_sums;
 
-  template <int Tokens>
-  TK_INLINE void block(const Packed* weights, int64_t b, const Activation* x, Floats* acc) {
+  template <int Groups, int Tokens>
+  TK_INLINE void block(const Packed* weights, int64_t stride, int64_t b,
+                       const Activation* x, Floats (&sums)[Groups][Tokens]) {
     TK_UNROLL for (int k = 0; k < 16; k++) {
-      const Floats w = load(weights[b].values[k]);
-      TK_UNROLL for (int t = 0; t < Tokens; t++) acc[t] = fma(w, set(x[t].values[k]), acc[t]);
+      Floats w[Groups];
+      TK_UNROLL for (int g = 0; g < Groups; g++) w[g] = load(weights[g * stride + b].values[k]);
+      add_column(w, x, k, sums);
     }
   }
 };
@@ -21,13 +33,15 @@ struct DotF32 {
 struct DotF16 {
   using Packed = PackedF16;
   using Activation = FloatBlock;
-  static constexpr int max_sums = float_sums;
+  static constexpr int max_groups = 2, max_sums = float_sums;
 
-  template <int Tokens>
-  TK_INLINE void block(const Packed* weights, int64_t b, const Activation* x, Floats* acc) {
+  template <int Groups, int Tokens>
+  TK_INLINE void block(const Packed* weights, int64_t stride, int64_t b,
+                       const Activation* x, Floats (&sums)[Groups][Tokens]) {
     TK_UNROLL for (int k = 0; k < 16; k++) {
-      const Floats w = load_f16(weights[b].values[k]);
-      TK_UNROLL for (int t = 0; t < Tokens; t++) acc[t] = fma(w, set(x[t].values[k]), acc[t]);
+      Floats w[Groups];
+      TK_UNROLL for (int g = 0; g < Groups; g++) w[g] = load_f16(weights[g * stride + b].values[k]);
+      add_column(w, x, k, sums);
     }
   }
 };
@@ -36,14 +50,17 @@ struct DotF16 {
 struct DotBF16 {
   using Packed = PackedBF16;
   using Activation = Bf16Block;
-  static constexpr int max_sums = float_sums;
+  static constexpr int max_groups = 2, max_sums = float_sums;
 
-  template <int Tokens>
-  TK_INLINE void block(const Packed* weights, int64_t b, const Activation* x, Floats* acc) {
+  template <int Groups, int Tokens>
+  TK_INLINE void block(const Packed* weights, int64_t stride, int64_t b,
+                       const Activation* x, Floats (&sums)[Groups][Tokens]) {
     TK_UNROLL for (int pair = 0; pair < 8; pair++) {
-      const Ints w = load_ints(weights[b].values[pair]);
+      Ints w[Groups];
+      TK_UNROLL for (int g = 0; g < Groups; g++) w[g] = load_ints(weights[g * stride + b].values[pair]);
       TK_UNROLL for (int t = 0; t < Tokens; t++) {
-        acc[t] = dot_bf16(acc[t], w, set_ints(four_bytes(x[t].values + 2 * pair)));
+        const Ints both = set_ints(four_bytes(x[t].values + 2 * pair));
+        TK_UNROLL for (int g = 0; g < Groups; g++) sums[g][t] = dot_bf16(sums[g][t], w[g], both);
       }
     }
   }
@@ -53,18 +70,20 @@ struct DotBF16 {
 struct DotBF16 {
   using Packed = PackedBF16;
   using Activation = FloatBlock;
-  static constexpr int max_sums = float_sums;
+  static constexpr int max_groups = 2, max_sums = float_sums;
 
-  template <int Tokens>
-  TK_INLINE void block(const Packed* weights, int64_t b, const Activation* x, Floats* acc) {
+  template <int Groups, int Tokens>
+  TK_INLINE void block(const Packed* weights, int64_t stride, int64_t b,
+                       const Activation* x, Floats (&sums)[Groups][Tokens]) {
     TK_UNROLL for (int pair = 0; pair < 8; pair++) {
-      const Ints both = load_ints(weights[b].values[pair]);
-      const Floats even = as_floats(shift_left<16>(both));
-      const Floats odd = as_floats(bit_and(both, set_ints(-0x10000)));
-      TK_UNROLL for (int t = 0; t < Tokens; t++) {
-        acc[t] = fma(even, set(x[t].values[2 * pair]), acc[t]);
-        acc[t] = fma(odd, set(x[t].values[2 * pair + 1]), acc[t]);
+      Floats even[Groups], odd[Groups];
+      TK_UNROLL for (int g = 0; g < Groups; g++) {
+        const Ints both = load_ints(weights[g * stride + b].values[pair]);
+        even[g] = as_floats(shift_left<16>(both));
+        odd[g] = as_floats(bit_and(both, set_ints(-0x10000)));
       }
+      add_column(even, x, 2 * pair, sums);
+      add_column(odd, x, 2 * pair + 1, sums);
     }
   }
 };

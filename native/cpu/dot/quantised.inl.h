@@ -5,22 +5,26 @@
 
 namespace TK_LEVEL {
 
-/** Adds the products of the steps 2 * pair and 2 * pair + 1 to each token's integer sum. */
-template <int Tokens, bool Small>
-TK_INLINE void add_steps(Ints even, Ints odd, int pair, const Int8Block* x, Ints* sums) {
+/** Adds the products of one step of 4 columns to each token's integer sum. */
+template <int Tokens>
+TK_INLINE void add_step(Ints w, int step, const Int8Block* x, Ints (&sums)[Tokens]) {
   TK_UNROLL for (int t = 0; t < Tokens; t++) {
-    const Ints bytes = set_ints(four_bytes(x[t].values + 8 * pair));
-    sums[t] = Small ? dot4_small(sums[t], even, bytes) : dot4(sums[t], even, bytes);
+    sums[t] = dot4(sums[t], w, set_ints(four_bytes(x[t].values + 4 * step)));
   }
+}
+
+/** The same for weights up to 127. */
+template <int Tokens>
+TK_INLINE void add_small_step(Ints w, int step, const Int8Block* x, Ints (&sums)[Tokens]) {
   TK_UNROLL for (int t = 0; t < Tokens; t++) {
-    const Ints bytes = set_ints(four_bytes(x[t].values + 8 * pair + 4));
-    sums[t] = Small ? dot4_small(sums[t], odd, bytes) : dot4(sums[t], odd, bytes);
+    sums[t] = dot4_small(sums[t], w, set_ints(four_bytes(x[t].values + 4 * step)));
   }
 }
 
 /** acc += weight scale * activation scale * integer sum. */
 template <int Tokens>
-TK_INLINE void add_scaled(const Ints* sums, Floats scale, const Int8Block* x, Floats* acc) {
+TK_INLINE void add_scaled(const Ints (&sums)[Tokens], Floats scale, const Int8Block* x,
+                          Floats (&acc)[Tokens]) {
   TK_UNROLL for (int t = 0; t < Tokens; t++) {
     acc[t] = fma(mul(to_floats(sums[t]), scale), set(x[t].scale), acc[t]);
   }
@@ -32,38 +36,38 @@ TK_INLINE Ints high_nibbles(Ints bytes) { return low_nibbles(shift_right<4>(byte
 struct DotQ8_0 {
   using Packed = PackedQ8_0;
   using Activation = Int8Block;
-  static constexpr int max_sums = int8_sums;
+  static constexpr int max_groups = 1, max_sums = int8_sums;
 
-  template <int Tokens>
-  TK_INLINE void block(const Packed* weights, int64_t b, const Int8Block* x, Floats* acc) {
+  template <int Groups, int Tokens>
+  TK_INLINE void block(const Packed* weights, int64_t, int64_t b, const Int8Block* x,
+                       Floats (&acc)[Groups][Tokens]) {
     const Packed& w = weights[b];
     Ints sums[Tokens];
     TK_UNROLL for (int t = 0; t < Tokens; t++) {
       sums[t] = shift_left<4>(set_ints(x[t].minus_8_sum));  // bytes are stored + 128
     }
-    TK_UNROLL for (int pair = 0; pair < 4; pair++) {
-      const Ints even = load_ints(w.bytes[2 * pair]), odd = load_ints(w.bytes[2 * pair + 1]);
-      add_steps<Tokens, false>(even, odd, pair, x, sums);
-    }
-    add_scaled<Tokens>(sums, load_f16(w.scales), x, acc);
+    TK_UNROLL for (int s = 0; s < 8; s++) add_step(load_ints(w.bytes[s]), s, x, sums);
+    add_scaled(sums, load_f16(w.scales), x, acc[0]);
   }
 };
 
 struct DotQ4_0 {
   using Packed = PackedQ4_0;
   using Activation = Int8Block;
-  static constexpr int max_sums = int8_sums;
+  static constexpr int max_groups = 1, max_sums = int8_sums;
 
-  template <int Tokens>
-  TK_INLINE void block(const Packed* weights, int64_t b, const Int8Block* x, Floats* acc) {
+  template <int Groups, int Tokens>
+  TK_INLINE void block(const Packed* weights, int64_t, int64_t b, const Int8Block* x,
+                       Floats (&acc)[Groups][Tokens]) {
     const Packed& w = weights[b];
     Ints sums[Tokens];
     TK_UNROLL for (int t = 0; t < Tokens; t++) sums[t] = set_ints(x[t].minus_8_sum);
     TK_UNROLL for (int pair = 0; pair < 4; pair++) {
       const Ints both = load_ints(w.nibbles.pairs[pair]);
-      add_steps<Tokens, true>(low_nibbles(both), high_nibbles(both), pair, x, sums);
+      add_small_step(low_nibbles(both), 2 * pair, x, sums);
+      add_small_step(high_nibbles(both), 2 * pair + 1, x, sums);
     }
-    add_scaled<Tokens>(sums, load_f16(w.scales), x, acc);
+    add_scaled(sums, load_f16(w.scales), x, acc[0]);
   }
 };
 
@@ -72,11 +76,12 @@ template <class PackedType>
 struct DotParts {
   using Packed = PackedType;
   using Activation = Int8Block;
-  static constexpr int max_sums = int8_sums;
+  static constexpr int max_groups = 1, max_sums = int8_sums;
   static constexpr bool fifth_bit = sizeof(Packed) == sizeof(PackedQ5_K);
 
-  template <int Tokens>
-  TK_INLINE void block(const Packed* weights, int64_t b, const Int8Block* x, Floats* acc) {
+  template <int Groups, int Tokens>
+  TK_INLINE void block(const Packed* weights, int64_t, int64_t b, const Int8Block* x,
+                       Floats (&acc)[Groups][Tokens]) {
     const Packed& w = weights[b / 8];
     const auto& part = w.parts[b % 8];
     Ints sums[Tokens];
@@ -93,13 +98,14 @@ struct DotParts {
         even = bit_or(even, bit_and(shifted, bit));
         odd = bit_or(odd, bit_and(shift_right<1>(shifted), bit));
       }
-      add_steps<Tokens, true>(even, odd, pair, x, sums);
+      add_small_step(even, 2 * pair, x, sums);
+      add_small_step(odd, 2 * pair + 1, x, sums);
     }
     const Floats scale = mul(load_f16(w.scale), to_floats(load_u8(part.scales)));
     const Floats minus_min = mul(sub(zero(), load_f16(w.min)), to_floats(load_u8(part.mins)));
-    add_scaled<Tokens>(sums, scale, x, acc);
+    add_scaled(sums, scale, x, acc[0]);
     TK_UNROLL for (int t = 0; t < Tokens; t++) {
-      acc[t] = fma(minus_min, set(x[t].scaled_sum), acc[t]);
+      acc[0][t] = fma(minus_min, set(x[t].scaled_sum), acc[0][t]);
     }
   }
 };
@@ -110,13 +116,13 @@ using DotQ5_K = DotParts<PackedQ5_K>;
 struct DotQ6_K {
   using Packed = PackedQ6_K;
   using Activation = Int8Block;
-  static constexpr int max_sums = int8_sums;
+  static constexpr int max_groups = 1, max_sums = int8_sums;
 
-  template <int Tokens>
-  TK_INLINE void block(const Packed* weights, int64_t b, const Int8Block* x, Floats* acc) {
+  template <int Groups, int Tokens>
+  TK_INLINE void block(const Packed* weights, int64_t, int64_t b, const Int8Block* x,
+                       Floats (&acc)[Groups][Tokens]) {
     const Packed& w = weights[b / 8];
     const auto& part = w.parts[b % 8];
-    const Floats scale = load_f16(w.scale);
     const Ints bits = set_ints(0x30303030);
     TK_UNROLL for (int half = 0; half < 2; half++) {
       Ints sums[Tokens];
@@ -126,14 +132,15 @@ struct DotQ6_K {
       }
       const Ints upper = load_ints(part.upper[half]);
       TK_UNROLL for (int i = 0; i < 2; i++) {
-        const Ints both = load_ints(part.nibbles.pairs[2 * half + i]);
+        const int pair = 2 * half + i;
+        const Ints both = load_ints(part.nibbles.pairs[pair]);
         const Ints even = i == 0 ? shift_left<4>(upper) : upper;
+        add_small_step(bit_or(low_nibbles(both), bit_and(even, bits)), 2 * pair, x, sums);
         const Ints odd = i == 0 ? shift_left<2>(upper) : shift_right<2>(upper);
-        add_steps<Tokens, true>(bit_or(low_nibbles(both), bit_and(even, bits)),
-                                bit_or(high_nibbles(both), bit_and(odd, bits)), 2 * half + i, x,
-                                sums);
+        add_small_step(bit_or(high_nibbles(both), bit_and(odd, bits)), 2 * pair + 1, x, sums);
       }
-      add_scaled<Tokens>(sums, mul(scale, to_floats(load_s8(part.scales[half]))), x, acc);
+      const Floats scale = mul(load_f16(w.scale), to_floats(load_s8(part.scales[half])));
+      add_scaled(sums, scale, x, acc[0]);
     }
   }
 };
