@@ -15,8 +15,9 @@ else()
   set(TOKAMAK_LEVELS baseline)
 endif()
 
-# Compiles `source` once per level into `library`.
+# Compiles `source` once per level into `library`, and adds a test that the levels share no code.
 function(tokamak_cpu_variants library source)
+  set(objects "")
   foreach(level IN LISTS TOKAMAK_LEVELS)
     set(variant ${library}_${level})
     add_library(${variant} OBJECT ${source})
@@ -24,5 +25,12 @@ function(tokamak_cpu_variants library source)
     target_compile_options(${variant} PRIVATE ${TOKAMAK_FLAGS_${level}})
     target_link_libraries(${variant} PRIVATE tokamak_options)
     target_sources(${library} PRIVATE $<TARGET_OBJECTS:${variant}>)
+    list(APPEND objects $<JOIN:$<TARGET_OBJECTS:${variant}>,|>)
   endforeach()
+  list(JOIN objects "|" objects)
+  if(NOT TOKAMAK_SANITIZE) # which is built with little inlining
+    add_test(NAME levels_share_no_code
+             COMMAND ${CMAKE_COMMAND} -DNM=${CMAKE_NM} "-DOBJECTS=${objects}" -P
+                     ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/CheckVariants.cmake)
+  endif()
 endfunction()

@@ -8,7 +8,7 @@ set(TOKAMAK_SANITIZE "" CACHE STRING "sanitizers, as for -fsanitize: address,und
 function(tokamak_sanitize target)
   if(TOKAMAK_SANITIZE)
     target_compile_options(
-      ${target} INTERFACE -fsanitize=${TOKAMAK_SANITIZE} -fno-sanitize-recover=all
+      ${target} INTERFACE -O1 -fsanitize=${TOKAMAK_SANITIZE} -fno-sanitize-recover=all
                           -fno-omit-frame-pointer -g)
     target_link_options(${target} INTERFACE -fsanitize=${TOKAMAK_SANITIZE})
   endif()
