@@ -12,7 +12,8 @@ import java.util.OptionalInt;
  * patterns of {@link PreTokenizer}, each word into its UTF-8 bytes, and neighbours are merged in
  * the order of {@code tokenizer.ggml.merges}. Tokens are written in GPT-2's alphabet, in which each
  * byte is a visible character: a space is {@code Ġ}. A byte that has no token is left out, as the
- * models' own tokenizers do; of known vocabularies some lack bytes of characters above U+3FFFF.
+ * models' own tokenizers do; known vocabularies lack bytes of control characters and of planes
+ * that no character is in.
  */
 public final class Bpe extends Tokenizer {
   private static final String PRE = "tokenizer.ggml.pre";

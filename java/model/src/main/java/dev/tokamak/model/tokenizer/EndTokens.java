@@ -15,7 +15,6 @@ final class EndTokens {
   /** End of text, of turn, of message, by the families' names for them. */
   private static final List<String> ENDS =
       List.of(
-          "</s>",
           "<|endoftext|>",
           "<|end_of_text|>",
           "<|eot_id|>",
@@ -75,18 +74,17 @@ final class EndTokens {
         }
       }
     }
+    // Elsewhere this is HTML, and a token of text like any other.
+    int close = vocabulary.find("</s>");
+    if (close >= 0 && vocabulary.kind(close) == TokenKind.CONTROL) {
+      ends.set(close);
+    }
     // Where a model has messages within a turn, <|end|> ends a message and the others end the turn.
     int end = vocabulary.find("<|end|>");
     boolean calls = has(vocabulary, "<|call|>") && has(vocabulary, "<|return|>");
     boolean flushes = has(vocabulary, "<|calls|>") && has(vocabulary, "<|flush|>");
     if (end >= 0 && (calls || flushes)) {
       ends.clear(end);
-    }
-    // Gemma 4 writes </s> as HTML; its turns end otherwise.
-    int html = vocabulary.find("</s>");
-    if (html >= 0 && has(vocabulary, "<|tool_response>")) {
-      ends.clear(html);
-      vocabulary.kind(html, TokenKind.NORMAL);
     }
     return ends;
   }

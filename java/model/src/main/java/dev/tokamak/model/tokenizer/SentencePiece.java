@@ -230,14 +230,7 @@ public final class SentencePiece extends Tokenizer {
           out.add(byteIds[utf8[i] & 0xff]);
         }
       } else if (!unknownBefore) {
-        if (unknown().isEmpty()) {
-          throw new IllegalArgumentException(
-              vocabulary.source()
-                  + ": no token for '"
-                  + new String(utf8, from, to - from, StandardCharsets.UTF_8)
-                  + "', and none for what is unknown");
-        }
-        out.add(unknown().getAsInt());
+        out.add(unknown().getAsInt()); // always there, by default 0
       }
       return !spelled;
     }

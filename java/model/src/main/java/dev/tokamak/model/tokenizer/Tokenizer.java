@@ -78,8 +78,7 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece {
    *     #addBos}, {@link #addEos})
    * @param parseSpecial whether the texts of control tokens, {@code <|im_end|>} and the like, become
    *     those tokens; if not, they are text like any other. User-defined tokens are always found
-   * @throws IllegalArgumentException if the text is longer than 2^28 characters, or has a character
-   *     that the vocabulary can neither spell nor call unknown
+   * @throws IllegalArgumentException if the text is longer than 2^28 characters
    */
   public final int[] encode(String text, boolean addSpecial, boolean parseSpecial) {
     if (text.length() > LONGEST_TEXT) {
