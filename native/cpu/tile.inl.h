@@ -32,6 +32,14 @@ TK_INLINE int32_t four_bytes(const void* p) {
   return bytes;
 }
 
+/** The same address, of which the compiler knows nothing: what was loaded through it before is
+ *  loaded again. */
+template <class T>
+TK_INLINE const T* afresh(const T* p) {
+  asm("" : "+r"(p));
+  return p;
+}
+
 /** Blocks that cover the columns. */
 template <class Block>
 static int64_t blocks_of(int64_t cols) {

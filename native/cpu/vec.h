@@ -27,9 +27,10 @@
 //   to_floats, round_to_ints nearest even; out of range and NaN: INT32_MIN (x86)
 //   as_ints, as_floats       the same bits
 //   scale_by_power(a, n)     a * 2^n, n whole numbers; right into the denormals and to infinity
-//   dot4(acc, w, x)          acc + sum over the 4 bytes of a lane: unsigned w * signed x; exact.
+//   dot4_small(acc, w, x)    acc + sum over the 4 bytes of a lane: w * x, w in 0..127, exact.
 //                            x is set_ints(4 activation bytes), none of them -128
-//   dot4_small               the same for w <= 127: cheaper where there is no VNNI
+//   dot4(acc, bytes(w), x)   the same for bytes of 0..255; where dots_are_signed, sums of
+//                            (w - 128) * x, which is cheaper there; else of w * x
 //   dot_bf16(acc, w, x)      acc + the 2 products of a lane: pairs of bf16. Only where
 //                            TK_VEC_BF16 is defined
 #pragma once

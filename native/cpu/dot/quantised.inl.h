@@ -5,15 +5,7 @@
 
 namespace TK_LEVEL {
 
-/** Adds the products of one step of 4 columns to each token's integer sum. */
-template <int Tokens>
-TK_INLINE void add_step(Ints w, int step, const Int8Block* x, Ints (&sums)[Tokens]) {
-  TK_UNROLL for (int t = 0; t < Tokens; t++) {
-    sums[t] = dot4(sums[t], w, set_ints(four_bytes(x[t].values + 4 * step)));
-  }
-}
-
-/** The same for weights up to 127. */
+/** Adds the products of one step of 4 columns to each token's integer sum; weights up to 127. */
 template <int Tokens>
 TK_INLINE void add_small_step(Ints w, int step, const Int8Block* x, Ints (&sums)[Tokens]) {
   TK_UNROLL for (int t = 0; t < Tokens; t++) {
@@ -44,9 +36,15 @@ struct DotQ8_0 {
     const Packed& w = weights[b];
     Ints sums[Tokens];
     TK_UNROLL for (int t = 0; t < Tokens; t++) {
-      sums[t] = shift_left<4>(set_ints(x[t].minus_8_sum));  // bytes are stored + 128
+      // bytes are stored + 128
+      sums[t] = dots_are_signed ? set_ints(0) : shift_left<4>(set_ints(x[t].minus_8_sum));
     }
-    TK_UNROLL for (int s = 0; s < 8; s++) add_step(load_ints(w.bytes[s]), s, x, sums);
+    TK_UNROLL for (int s = 0; s < 8; s++) {
+      const auto step = bytes(load_ints(w.bytes[s]));
+      TK_UNROLL for (int t = 0; t < Tokens; t++) {
+        sums[t] = dot4(sums[t], step, set_ints(four_bytes(x[t].values + 4 * s)));
+      }
+    }
     add_scaled(sums, load_f16(w.scales), x, acc[0]);
   }
 };
@@ -125,6 +123,7 @@ struct DotQ6_K {
     const auto& part = w.parts[b % 8];
     const Ints bits = set_ints(0x30303030);
     TK_UNROLL for (int half = 0; half < 2; half++) {
+      x = afresh(x);  // or the first half's broadcasts are kept for the second, and spilled
       Ints sums[Tokens];
       TK_UNROLL for (int t = 0; t < Tokens; t++) {  // numbers are stored + 32
         const Ints first = set_ints(x[t].minus_32_first);

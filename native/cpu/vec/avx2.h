@@ -188,15 +188,19 @@ TK_INLINE __m256i dot4_small(__m256i acc, __m256i w, __m256i x) {
 TK_INLINE Ints dot4_small(Ints acc, Ints w, Ints x) {
   return {dot4_small(acc.lo, w.lo, x.lo), dot4_small(acc.hi, w.hi, x.hi)};
 }
-// Bytes 0 and 2 as int16 pairs, then bytes 1 and 3: two exact 16-bit products a lane each.
-TK_INLINE __m256i dot4(__m256i acc, __m256i w, __m256i x) {
-  __m256i even = _mm256_madd_epi16(_mm256_and_si256(w, _mm256_set1_epi32(0x00ff00ff)),
-                                   _mm256_srai_epi16(_mm256_slli_epi16(x, 8), 8));
-  __m256i odd = _mm256_madd_epi16(_mm256_srli_epi16(w, 8), _mm256_srai_epi16(x, 8));
-  return _mm256_add_epi32(acc, _mm256_add_epi32(even, odd));
+// |w - 128| <= 128 times x with the sign of w - 128: pairs of products fit 16 bits.
+constexpr bool dots_are_signed = true;
+struct SignedBytes {
+  Ints centred, magnitude;
+};
+TK_INLINE SignedBytes bytes(Ints w) {
+  __m256i middle = _mm256_set1_epi8(-128);
+  Ints centred = {_mm256_xor_si256(w.lo, middle), _mm256_xor_si256(w.hi, middle)};
+  return {centred, {_mm256_abs_epi8(centred.lo), _mm256_abs_epi8(centred.hi)}};
 }
-TK_INLINE Ints dot4(Ints acc, Ints w, Ints x) {
-  return {dot4(acc.lo, w.lo, x.lo), dot4(acc.hi, w.hi, x.hi)};
+TK_INLINE Ints dot4(Ints acc, SignedBytes w, Ints x) {
+  return dot4_small(acc, w.magnitude,
+                    {_mm256_sign_epi8(x.lo, w.centred.lo), _mm256_sign_epi8(x.hi, w.centred.hi)});
 }
 
 }  // namespace TK_LEVEL

@@ -121,6 +121,8 @@ TK_INLINE Ints round_to_ints(Floats a) { return {_mm512_cvtps_epi32(a.v)}; }
 TK_INLINE Floats scale_by_power(Floats a, Floats n) { return {_mm512_scalef_ps(a.v, n.v)}; }
 
 #if defined(__AVX512VNNI__)
+constexpr bool dots_are_signed = false;
+TK_INLINE Ints bytes(Ints w) { return w; }
 TK_INLINE Ints dot4(Ints acc, Ints w, Ints x) { return {_mm512_dpbusd_epi32(acc.v, w.v, x.v)}; }
 TK_INLINE Ints dot4_small(Ints acc, Ints w, Ints x) { return dot4(acc, w, x); }
 #else
@@ -128,12 +130,19 @@ TK_INLINE Ints dot4_small(Ints acc, Ints w, Ints x) {
   __m512i pairs = _mm512_maddubs_epi16(w.v, x.v);
   return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
 }
-// Bytes 0 and 2 as int16 pairs, then bytes 1 and 3: two exact 16-bit products a lane each.
-TK_INLINE Ints dot4(Ints acc, Ints w, Ints x) {
-  __m512i even = _mm512_madd_epi16(_mm512_and_si512(w.v, _mm512_set1_epi32(0x00ff00ff)),
-                                   _mm512_srai_epi16(_mm512_slli_epi16(x.v, 8), 8));
-  __m512i odd = _mm512_madd_epi16(_mm512_srli_epi16(w.v, 8), _mm512_srai_epi16(x.v, 8));
-  return {_mm512_add_epi32(acc.v, _mm512_add_epi32(even, odd))};
+// |w - 128| <= 128 times x with the sign of w - 128: pairs of products fit 16 bits.
+constexpr bool dots_are_signed = true;
+struct SignedBytes {
+  __m512i magnitude;
+  __mmask64 negative;
+};
+TK_INLINE SignedBytes bytes(Ints w) {
+  __m512i centred = _mm512_xor_si512(w.v, _mm512_set1_epi8(-128));
+  return {_mm512_abs_epi8(centred), _mm512_movepi8_mask(centred)};
+}
+TK_INLINE Ints dot4(Ints acc, SignedBytes w, Ints x) {
+  __m512i signed_x = _mm512_mask_sub_epi8(x.v, w.negative, _mm512_setzero_si512(), x.v);
+  return dot4_small(acc, {w.magnitude}, {signed_x});
 }
 #endif
 

@@ -14,6 +14,11 @@ typedef float Floats4 __attribute__((vector_size(16)));
 typedef int32_t Ints4 __attribute__((vector_size(16)));
 typedef uint32_t Bits4 __attribute__((vector_size(16)));
 
+// The same at any address, whatever is stored there.
+typedef float AnyFloats4 __attribute__((vector_size(16), aligned(1), may_alias));
+typedef int32_t AnyInts4 __attribute__((vector_size(16), aligned(1), may_alias));
+typedef uint16_t AnyHalves4 __attribute__((vector_size(8), aligned(1), may_alias));
+
 struct Floats {
   Floats4 v[4];
 };
@@ -25,16 +30,20 @@ struct Ints {
 
 TK_INLINE Floats load(const float* p) {
   Floats r;
-  __builtin_memcpy(&r, p, sizeof r);
+  TK_FOUR r.v[i] = reinterpret_cast<const AnyFloats4*>(p)[i];
   return r;
 }
-TK_INLINE void store(float* p, Floats a) { __builtin_memcpy(p, &a, sizeof a); }
+TK_INLINE void store(float* p, Floats a) {
+  TK_FOUR reinterpret_cast<AnyFloats4*>(p)[i] = a.v[i];
+}
 TK_INLINE Ints load_ints(const void* p) {
   Ints r;
-  __builtin_memcpy(&r, p, sizeof r);
+  TK_FOUR r.v[i] = static_cast<const AnyInts4*>(p)[i];
   return r;
 }
-TK_INLINE void store_ints(void* p, Ints a) { __builtin_memcpy(p, &a, sizeof a); }
+TK_INLINE void store_ints(void* p, Ints a) {
+  TK_FOUR static_cast<AnyInts4*>(p)[i] = a.v[i];
+}
 TK_INLINE Floats load_partial(const float* p, int n) {
   float lanes[16] = {};
   for (int i = 0; i < n; i++) lanes[i] = p[i];
@@ -170,11 +179,9 @@ TK_INLINE Floats to_floats(Ints a) {
 
 /** The low halves of 16 lanes from 16 uint16. */
 TK_INLINE Ints load_halves(const void* p) {
-  uint16_t halves[16];
-  __builtin_memcpy(halves, p, sizeof halves);
-  int32_t lanes[16];
-  for (int i = 0; i < 16; i++) lanes[i] = halves[i];
-  return load_ints(lanes);
+  Ints r;
+  TK_FOUR r.v[i] = __builtin_convertvector(static_cast<const AnyHalves4*>(p)[i], Ints4);
+  return r;
 }
 TK_INLINE void store_low_halves(void* p, Ints a) {
   int32_t lanes[16];
@@ -259,6 +266,8 @@ TK_INLINE Floats scale_by_power(Floats a, Floats n) {
   return mul(mul(a, power_of_two(first)), power_of_two(second));
 }
 
+constexpr bool dots_are_signed = false;
+TK_INLINE Ints bytes(Ints w) { return w; }
 TK_INLINE Ints dot4(Ints acc, Ints w, Ints x) {
 #if defined(__SSE2__)
   // Bytes 0 and 2 as int16 pairs, then bytes 1 and 3: two exact 16-bit products a lane each.
