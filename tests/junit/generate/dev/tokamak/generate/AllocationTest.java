@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.generate;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.tokamak.model.Inference;
+import dev.tokamak.model.Model;
+import dev.tokamak.testing.Allocations;
+import dev.tokamak.testing.TinyModel;
+import org.junit.jupiter.api.Test;
+
+class AllocationTest {
+  private static final int STEPS = 1000;
+
+  /** A step, forward and sample, takes nothing from the Java heap. */
+  @Test
+  void aStepAllocatesNothing() {
+    assumeTrue(Models.backends().contains("cpu"), "no cpu backend on this machine");
+    try (Model model = Models.tiny("cpu");
+        Inference inference =
+            model.prepare(new Inference.Shape(128, 1, 1, 1, model.defaultCacheType()))) {
+      Steps steps = new Steps(inference);
+      steps.run(20 * STEPS); // until the compiler is done
+      long before = Allocations.bytes();
+      steps.run(STEPS);
+      assertThat(Allocations.bytes() - before).isZero();
+    }
+  }
+
+  private static final class Steps {
+    private final Inference inference;
+    private final Sampler sampler = new Sampler(TinyModel.VOCABULARY);
+    private final SamplerOptions options = SamplerOptions.defaults().withRepeatPenalty(1.1);
+    private final float[] logits = new float[TinyModel.VOCABULARY];
+    private final int[] history = new int[128];
+    private final int sequence;
+
+    Steps(Inference inference) {
+      this.inference = inference;
+      sequence = inference.begin();
+      history[0] = 1;
+    }
+
+    void run(int count) {
+      for (int i = 0; i < count; i++) {
+        int length = inference.length(sequence);
+        if (length == 127) {
+          inference.truncate(sequence, length = 0);
+        }
+        inference.add(sequence, history[length]);
+        int row = inference.wantLogits();
+        inference.step();
+        inference.logits(row, logits);
+        history[length + 1] = sampler.sample(options, logits, history, length + 1);
+      }
+    }
+  }
+}
