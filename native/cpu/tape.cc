@@ -232,7 +232,8 @@ void tk_tape::append(const Operation& operation) {
   // Two phases at most are added to either plan.
   phases.reserve(phases.size() + 2);
   alone.reserve(alone.size() + 2);
-  while (claims.size() < 2 * operations.size() + 4) claims.emplace_back();
+  // Run alone, a matmul takes three: to quantize, to multiply, to scan; the step takes one at its end.
+  while (claims.size() < 3 * (operations.size() + 1) + 1) claims.emplace_back();
   operations.push_back(operation);
   const int number = static_cast<int>(operations.size()) - 1;
   extend_plan(phases, number);
