@@ -74,7 +74,7 @@ final class EndTokens {
         }
       }
     }
-    // Elsewhere this is HTML, and a token of text like any other.
+    // In other vocabularies this is HTML, and a token of text like any other.
     int close = vocabulary.find("</s>");
     if (close >= 0 && vocabulary.kind(close) == TokenKind.CONTROL) {
       ends.set(close);
