@@ -10,7 +10,7 @@
 //
 // and is rounded up to 64 bytes. K is transposed so that the scores of 16 positions come from
 // adding q[d] * K[d][0..15] over d: no horizontal sums. `padded` is head_dim rounded up to 16, so
-// that each row of V is whole vectors; the padding is zero from the start and never written.
+// that each row of V is whole vectors; what the padding holds is read and comes to nothing.
 
 #pragma once
 

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// store and attention together: the rows are the positions of one sequence. The cache is full of
+// NaN before: nothing that a row does not see may reach it.
+
+#include <string.h>
+
+#include "harness.h"
+
+namespace tokamak::tests {
+namespace {
+
+struct Attention : Problem {
+  std::string type;
+  int64_t heads, kv_heads, head_dim;
+  float scale;
+  std::vector<float> q, k, v;  // [rows, heads or kv_heads, head_dim]
+
+  std::vector<float> run(const Team& team, int chunk) const override {
+    const int pages = static_cast<int>((rows + TK_PAGE_TOKENS - 1) / TK_PAGE_TOKENS);
+    const int number = type_of(type).number, layers = 2, layer = 1;
+    const int64_t q_width = heads * head_dim, kv_width = kv_heads * head_dim;
+    const auto floats = [&](int64_t width) {
+      return std::vector<float>(static_cast<size_t>(chunk * width));
+    };
+    std::vector<float> out, step_q = floats(q_width), step_k = floats(kv_width),
+                            step_v = floats(kv_width), result = floats(q_width);
+    Tape tape(team, chunk, 1, 1, pages);
+    const int64_t bytes =
+        tk_cpu_cache_bytes(number, layers, static_cast<int>(kv_heads), static_cast<int>(head_dim), pages);
+    if (bytes < 0) fail("cache: %s", tk_last_error());
+    std::vector<uint64_t> cache(static_cast<size_t>(bytes / 8), UINT64_MAX);
+    expect_status(tk_cpu_cache(tape.handle, number, layers, static_cast<int>(kv_heads),
+                               static_cast<int>(head_dim), pages, cache.data()),
+                  TK_OK, "cache");
+    expect_status(tk_cpu_store(tape.handle, layer, step_k.data(), step_v.data()), TK_OK, "store");
+    expect_status(
+        tk_cpu_attention(tape.handle, layer, step_q.data(), heads, scale, result.data()), TK_OK,
+        "attention");
+    in_steps(rows, chunk, [&](int64_t first, int n) {
+      memcpy(step_q.data(), q.data() + first * q_width, static_cast<size_t>(n * q_width) * 4);
+      memcpy(step_k.data(), k.data() + first * kv_width, static_cast<size_t>(n * kv_width) * 4);
+      memcpy(step_v.data(), v.data() + first * kv_width, static_cast<size_t>(n * kv_width) * 4);
+      for (int i = 0; i < n; i++) {
+        tape.positions[static_cast<size_t>(i)] = static_cast<int32_t>(first + i);
+      }
+      tape.step(n, 0);
+      out.insert(out.end(), result.begin(), result.begin() + n * q_width);
+    });
+    return out;
+  }
+
+  /** What the cache keeps of values. */
+  std::vector<float> cached(const std::vector<float>& x) const {
+    std::vector<float> kept = x;
+    if (type == "F16") {
+      for (float& value : kept) value = half_to_float(float_to_half(value));
+    } else if (type == "BF16") {
+      for (float& value : kept) value = bf16_to_float(float_to_bf16(value));
+    } else if (type == "Q8_0") {
+      for (size_t block = 0; block < kept.size(); block += 32) {
+        float largest = 0;
+        for (size_t i = 0; i < 32; i++) largest = std::max(largest, std::fabs(kept[block + i]));
+        const float step = half_to_float(float_to_half(largest / 127));
+        for (size_t i = 0; i < 32; i++) {
+          if (step > 0) kept[block + i] = std::nearbyint(kept[block + i] * (1 / step)) * step;
+        }
+      }
+    }
+    return kept;
+  }
+
+  template <typename Real>
+  void attend(const std::vector<float>& keys, const std::vector<float>& in,
+              std::vector<Real>& out) const {
+    for (int64_t row = 0; row < rows; row++) {
+      for (int64_t head = 0; head < heads; head++) {
+        const int64_t kv_head = head / (heads / kv_heads);
+        const float* query = q.data() + (row * heads + head) * head_dim;
+        std::vector<Real> weights;
+        Real highest = -INFINITY, sum = 0;
+        for (int64_t t = 0; t <= row; t++) {
+          const float* key = keys.data() + (t * kv_heads + kv_head) * head_dim;
+          Real score = 0;
+          for (int64_t d = 0; d < head_dim; d++) score += static_cast<Real>(query[d]) * key[d];
+          weights.push_back(score * scale);
+          highest = std::max(highest, weights.back());
+        }
+        for (Real& weight : weights) sum += weight = std::exp(weight - highest);
+        for (int64_t d = 0; d < head_dim; d++) {
+          Real value = 0;
+          for (int64_t t = 0; t <= row; t++) {
+            value += weights[static_cast<size_t>(t)] *
+                     in[static_cast<size_t>((t * kv_heads + kv_head) * head_dim + d)];
+          }
+          out.push_back(value / sum);
+        }
+      }
+    }
+  }
+
+  void plain(std::vector<double>& exact, std::vector<float>& single) const override {
+    const std::vector<float> keys = cached(k), in = cached(v);
+    attend(keys, in, exact);
+    attend(keys, in, single);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Problem> make_attention(const Case& c, Random& random) {
+  auto attention = std::make_unique<Attention>();
+  attention->rows = c.number("rows");
+  attention->heads = c.number("heads");
+  attention->kv_heads = c.number("kv_heads");
+  attention->head_dim = c.number("head_dim");
+  attention->type = c.text("type");
+  attention->scale = static_cast<float>(1 / std::sqrt(static_cast<double>(attention->head_dim)));
+  const int64_t kv_width = attention->kv_heads * attention->head_dim;
+  attention->q =
+      values("normal", attention->rows, attention->heads * attention->head_dim, random);
+  attention->k = values(c.text("values"), attention->rows, kv_width, random);
+  attention->v = values(c.text("values"), attention->rows, kv_width, random);
+  return attention;
+}
+
+}  // namespace tokamak::tests

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the tests of single operations share: case tables, values, and the tape that runs one
+// operation in steps of a few rows.
+
+#pragma once
+
+#include <stdint.h>
+
+#include <cmath>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tokamak/tokamak.h"
+
+namespace tokamak::tests {
+
+/** Ends the present case with a message. */
+struct Failure {
+  std::string message;
+};
+[[noreturn]] void fail(const char* format, ...) __attribute__((format(printf, 1, 2)));
+
+/** Fails with the library's message unless status is `wanted`. */
+void expect_status(int status, int wanted, const char* what);
+
+/** splitmix64 (Steele et al. 2014). */
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed) {}
+  uint64_t bits();
+  /** 0 .. limit-1. */
+  int64_t below(int64_t limit) { return static_cast<int64_t>(bits() % static_cast<uint64_t>(limit)); }
+  /** [0, 1) */
+  double uniform() { return static_cast<double>(bits() >> 11) * 0x1p-53; }
+  double normal();
+
+ private:
+  uint64_t state_;
+};
+
+/** One line of a table, by the names of its columns. */
+struct Case {
+  std::string file;
+  int line;
+  std::map<std::string, std::string> fields;
+
+  const std::string& text(const char* name) const;
+  int64_t number(const char* name) const;
+  double real(const char* name) const;
+  std::string title() const;
+};
+
+std::vector<Case> read_cases(const std::string& file);
+
+/** `rows` rows of values: normal, outlier (one row and a few values 1000 times larger), extreme
+ *  (up to the largest float), denormal, nan (one value of one row), zero. */
+std::vector<float> values(const std::string& kind, int64_t rows, int64_t width, Random& random);
+
+/** GGUF type numbers, block sizes, random blocks, and decoding by the format page. */
+struct Type {
+  int number;
+  int64_t elements, bytes;
+};
+Type type_of(const std::string& name);
+std::vector<uint8_t> random_blocks(const std::string& type, int64_t elements, Random& random);
+std::vector<float> decode(const std::string& type, const uint8_t* blocks, int64_t elements);
+float half_to_float(uint16_t half);
+uint16_t float_to_half(float value);
+float bf16_to_float(uint16_t half);
+uint16_t float_to_bf16(float value);
+
+class Team {
+ public:
+  Team(int level, int threads) : handle(tk_cpu_team_create(level, threads, nullptr)) {
+    if (handle == nullptr) fail("team: %s", tk_last_error());
+  }
+  ~Team() { tk_cpu_team_free(handle); }
+  Team(const Team&) = delete;
+  Team& operator=(const Team&) = delete;
+  tk_team* const handle;
+};
+
+/** A tape with its batch. One sequence unless told otherwise; pages in scattered order. */
+class Tape {
+ public:
+  Tape(const Team& team, int max_rows, int max_outputs, int sequences = 1, int pages = 1);
+  ~Tape() { tk_cpu_tape_free(handle); }
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  /** Runs; not-finite outputs are the caller's to look at. */
+  void step(int n, int m);
+
+  std::vector<int32_t> tokens, positions, sequences, outputs, pages;
+  tk_tape* handle;
+};
+
+/** One operation on given data. */
+class Problem {
+ public:
+  virtual ~Problem() = default;
+  /** Runs all rows in steps of at most `chunk` rows; what the operation wrote, row by row. */
+  virtual std::vector<float> run(const Team& team, int chunk) const = 0;
+  /** The same by plain loops with double sums, and in plain float32 (same formats, no care). */
+  virtual void plain(std::vector<double>& exact, std::vector<float>& single) const = 0;
+  int64_t rows = 0;
+};
+
+using Make = std::unique_ptr<Problem> (*)(const Case&, Random&);
+
+std::unique_ptr<Problem> make_add(const Case&, Random&);
+std::unique_ptr<Problem> make_attention(const Case&, Random&);
+std::unique_ptr<Problem> make_embed(const Case&, Random&);
+std::unique_ptr<Problem> make_gate(const Case&, Random&);
+std::unique_ptr<Problem> make_matmul(const Case&, Random&);
+std::unique_ptr<Problem> make_norm(const Case&, Random&);
+std::unique_ptr<Problem> make_rope(const Case&, Random&);
+std::unique_ptr<Problem> make_select(const Case&, Random&);
+
+/** A test that no table describes. */
+struct Scenario {
+  const char* name;
+  void (*run)(int level, uint64_t seed);
+};
+extern const std::vector<Scenario> team_scenarios, tape_scenarios;
+
+/** Calls f(first row, rows) for each step of at most `chunk` rows. */
+inline void in_steps(int64_t rows, int64_t chunk, const std::function<void(int64_t, int)>& f) {
+  for (int64_t first = 0; first < rows; first += chunk) {
+    f(first, static_cast<int>(rows - first < chunk ? rows - first : chunk));
+  }
+}
+
+}  // namespace tokamak::tests

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The operations that work row by row: add, embed, gate, norm, rope, select.
+
+#include <string.h>
+
+#include "harness.h"
+
+namespace tokamak::tests {
+namespace {
+
+using Floats = std::vector<float>;
+
+const float* row_of(const Floats& x, int64_t row, int64_t width) { return x.data() + row * width; }
+
+void append(Floats& all, const Floats& step, int64_t count) {
+  all.insert(all.end(), step.begin(), step.begin() + count);
+}
+
+struct Add : Problem {
+  int64_t width;
+  Floats x, y;
+
+  Floats run(const Team& team, int chunk) const override {
+    Floats out, a(static_cast<size_t>(chunk * width)), b(a.size());
+    Tape tape(team, chunk, 1);
+    expect_status(tk_cpu_add(tape.handle, TK_ROWS_STEP, a.data(), b.data(), width), TK_OK, "add");
+    in_steps(rows, chunk, [&](int64_t first, int n) {
+      memcpy(a.data(), row_of(x, first, width), static_cast<size_t>(n * width) * 4);
+      memcpy(b.data(), row_of(y, first, width), static_cast<size_t>(n * width) * 4);
+      tape.step(n, 0);
+      append(out, a, n * width);
+    });
+    return out;
+  }
+  void plain(std::vector<double>& exact, Floats& single) const override {
+    for (size_t i = 0; i < x.size(); i++) {
+      single.push_back(x[i] + y[i]);
+      exact.push_back(single.back());  // correctly rounded: no other answer is right
+    }
+  }
+};
+
+struct Select : Problem {
+  int64_t width;
+  Floats x;
+  std::vector<int32_t> chosen;  // [rows], rows of x
+
+  Floats run(const Team& team, int chunk) const override {
+    Floats out, picked(static_cast<size_t>(chunk * width)), in = x;
+    Tape tape(team, static_cast<int>(rows), chunk);
+    expect_status(tk_cpu_select(tape.handle, in.data(), width, picked.data()), TK_OK, "select");
+    in_steps(rows, chunk, [&](int64_t first, int m) {
+      for (int i = 0; i < m; i++) tape.outputs[static_cast<size_t>(i)] = chosen[static_cast<size_t>(first + i)];
+      tape.step(static_cast<int>(rows), m);
+      append(out, picked, m * width);
+    });
+    return out;
+  }
+  void plain(std::vector<double>& exact, Floats& single) const override {
+    for (int32_t row : chosen) {
+      for (int64_t i = 0; i < width; i++) single.push_back(row_of(x, row, width)[i]);
+    }
+    exact.assign(single.begin(), single.end());
+  }
+};
+
+struct Embed : Problem {
+  std::string type;
+  int64_t vocab, dim;
+  std::vector<uint8_t> table;
+  std::vector<int32_t> tokens;  // [rows]
+
+  Floats run(const Team& team, int chunk) const override {
+    Floats out, x(static_cast<size_t>(chunk * dim));
+    Tape tape(team, chunk, 1);
+    expect_status(
+        tk_cpu_embed(tape.handle, type_of(type).number, vocab, dim, table.data(), x.data()), TK_OK,
+        "embed");
+    in_steps(rows, chunk, [&](int64_t first, int n) {
+      for (int i = 0; i < n; i++) tape.tokens[static_cast<size_t>(i)] = tokens[static_cast<size_t>(first + i)];
+      tape.step(n, 0);
+      append(out, x, n * dim);
+    });
+    return out;
+  }
+  void plain(std::vector<double>& exact, Floats& single) const override {
+    const Floats decoded = decode(type, table.data(), vocab * dim);
+    for (int32_t token : tokens) {
+      for (int64_t i = 0; i < dim; i++) single.push_back(row_of(decoded, token, dim)[i]);
+    }
+    exact.assign(single.begin(), single.end());
+  }
+};
+
+struct Gate : Problem {
+  int64_t width;
+  Floats gate, up;
+
+  Floats run(const Team& team, int chunk) const override {
+    Floats out, g(static_cast<size_t>(chunk * width)), u(g.size()), result(g.size());
+    Tape tape(team, chunk, 1);
+    expect_status(
+        tk_cpu_gate(tape.handle, TK_ROWS_STEP, g.data(), u.data(), width, result.data()), TK_OK,
+        "gate");
+    in_steps(rows, chunk, [&](int64_t first, int n) {
+      memcpy(g.data(), row_of(gate, first, width), static_cast<size_t>(n * width) * 4);
+      memcpy(u.data(), row_of(up, first, width), static_cast<size_t>(n * width) * 4);
+      tape.step(n, 0);
+      append(out, result, n * width);
+    });
+    return out;
+  }
+  void plain(std::vector<double>& exact, Floats& single) const override {
+    for (size_t i = 0; i < gate.size(); i++) {
+      const double g = gate[i];
+      exact.push_back(g / (1 + std::exp(-g)) * up[i]);
+      single.push_back(gate[i] / (1 + std::exp(-gate[i])) * up[i]);
+    }
+  }
+};
+
+struct Norm : Problem {
+  int64_t width, dim;
+  float epsilon;
+  Floats x, weight;
+
+  Floats run(const Team& team, int chunk) const override {
+    Floats out, in(static_cast<size_t>(chunk * width)), result(in.size());
+    Tape tape(team, chunk, 1);
+    expect_status(tk_cpu_norm(tape.handle, TK_ROWS_STEP, in.data(), width, weight.data(), dim,
+                              epsilon, result.data()),
+                  TK_OK, "norm");
+    in_steps(rows, chunk, [&](int64_t first, int n) {
+      memcpy(in.data(), row_of(x, first, width), static_cast<size_t>(n * width) * 4);
+      tape.step(n, 0);
+      append(out, result, n * width);
+    });
+    return out;
+  }
+  void plain(std::vector<double>& exact, Floats& single) const override {
+    for (int64_t group = 0; group < rows * width; group += dim) {
+      double sum = 0;
+      float sum_single = 0;
+      for (int64_t i = 0; i < dim; i++) {
+        const float value = x[static_cast<size_t>(group + i)];
+        sum += static_cast<double>(value) * value;
+        sum_single += value * value;
+      }
+      const double scale = 1 / std::sqrt(sum / static_cast<double>(dim) + epsilon);
+      const float scale_single = 1 / std::sqrt(sum_single / static_cast<float>(dim) + epsilon);
+      for (int64_t i = 0; i < dim; i++) {
+        const float value = x[static_cast<size_t>(group + i)], w = weight[static_cast<size_t>(i)];
+        exact.push_back(value * scale * w);
+        single.push_back(value * scale_single * w);
+      }
+    }
+  }
+};
+
+struct Rope : Problem {
+  int64_t heads, head_dim, rotary_dim;
+  int pairing;
+  Floats x, table;
+  std::vector<int32_t> positions;  // [rows]
+  static constexpr int64_t table_rows = 50;
+
+  Floats run(const Team& team, int chunk) const override {
+    const int64_t width = heads * head_dim;
+    Floats out, in(static_cast<size_t>(chunk * width));
+    Tape tape(team, chunk, 1);
+    expect_status(tk_cpu_rope(tape.handle, in.data(), heads, head_dim, rotary_dim, pairing,
+                              table.data(), table_rows),
+                  TK_OK, "rope");
+    in_steps(rows, chunk, [&](int64_t first, int n) {
+      memcpy(in.data(), row_of(x, first, width), static_cast<size_t>(n * width) * 4);
+      for (int i = 0; i < n; i++) {
+        tape.positions[static_cast<size_t>(i)] = positions[static_cast<size_t>(first + i)];
+      }
+      tape.step(n, 0);
+      append(out, in, n * width);
+    });
+    return out;
+  }
+  void plain(std::vector<double>& exact, Floats& single) const override {
+    exact.assign(x.begin(), x.end());
+    single = x;
+    const int64_t half = rotary_dim / 2;
+    for (int64_t head = 0; head < rows * heads; head++) {
+      const float* cosines = row_of(table, positions[static_cast<size_t>(head / heads)], rotary_dim);
+      for (int64_t i = 0; i < half; i++) {
+        const bool split = pairing == TK_PAIRING_HALF_SPLIT;
+        const auto a = static_cast<size_t>(head * head_dim + (split ? i : 2 * i));
+        const auto b = a + static_cast<size_t>(split ? half : 1);
+        const float c = cosines[i], s = cosines[half + i];
+        exact[a] = static_cast<double>(x[a]) * c - static_cast<double>(x[b]) * s;
+        exact[b] = static_cast<double>(x[a]) * s + static_cast<double>(x[b]) * c;
+        single[a] = x[a] * c - x[b] * s;
+        single[b] = x[a] * s + x[b] * c;
+      }
+    }
+  }
+};
+
+template <typename T>
+std::unique_ptr<T> make(const Case& c) {
+  auto problem = std::make_unique<T>();
+  problem->rows = c.number("rows");
+  return problem;
+}
+
+}  // namespace
+
+std::unique_ptr<Problem> make_add(const Case& c, Random& random) {
+  auto add = make<Add>(c);
+  add->width = c.number("width");
+  add->x = values(c.text("values"), add->rows, add->width, random);
+  add->y = values(c.text("values"), add->rows, add->width, random);
+  return add;
+}
+
+std::unique_ptr<Problem> make_select(const Case& c, Random& random) {
+  auto select = make<Select>(c);
+  select->width = c.number("width");
+  select->x = values(c.text("values"), select->rows, select->width, random);
+  for (int64_t i = 0; i < select->rows; i++) {
+    select->chosen.push_back(static_cast<int32_t>(random.below(select->rows)));
+  }
+  return select;
+}
+
+std::unique_ptr<Problem> make_embed(const Case& c, Random& random) {
+  auto embed = make<Embed>(c);
+  embed->type = c.text("type");
+  embed->vocab = c.number("vocab");
+  embed->dim = c.number("dim");
+  embed->table = random_blocks(embed->type, embed->vocab * embed->dim, random);
+  for (int64_t i = 0; i < embed->rows; i++) {
+    embed->tokens.push_back(static_cast<int32_t>(random.below(embed->vocab)));
+  }
+  return embed;
+}
+
+std::unique_ptr<Problem> make_gate(const Case& c, Random& random) {
+  auto gate = make<Gate>(c);
+  gate->width = c.number("width");
+  gate->gate = values(c.text("values"), gate->rows, gate->width, random);
+  gate->up = values(c.text("values") == "extreme" ? "normal" : c.text("values"), gate->rows,
+                    gate->width, random);
+  return gate;
+}
+
+std::unique_ptr<Problem> make_norm(const Case& c, Random& random) {
+  auto norm = make<Norm>(c);
+  norm->width = c.number("width");
+  norm->dim = c.number("dim");
+  norm->epsilon = static_cast<float>(c.real("epsilon"));
+  norm->x = values(c.text("values"), norm->rows, norm->width, random);
+  norm->weight = values("normal", 1, norm->dim, random);
+  return norm;
+}
+
+std::unique_ptr<Problem> make_rope(const Case& c, Random& random) {
+  auto rope = make<Rope>(c);
+  rope->heads = c.number("heads");
+  rope->head_dim = c.number("head_dim");
+  rope->rotary_dim = c.number("rotary_dim");
+  rope->pairing =
+      c.text("pairing") == "half_split" ? TK_PAIRING_HALF_SPLIT : TK_PAIRING_INTERLEAVED;
+  rope->x = values(c.text("values"), rope->rows, rope->heads * rope->head_dim, random);
+  for (int64_t position = 0; position < Rope::table_rows; position++) {
+    for (int64_t i = 0; i < rope->rotary_dim; i++) {
+      const int64_t pair = i % (rope->rotary_dim / 2);
+      const double angle =
+          static_cast<double>(position) *
+          std::pow(10000.0, -2.0 * static_cast<double>(pair) / static_cast<double>(rope->rotary_dim));
+      rope->table.push_back(
+          static_cast<float>(i < rope->rotary_dim / 2 ? std::cos(angle) : std::sin(angle)));
+    }
+  }
+  for (int64_t i = 0; i < rope->rows; i++) {
+    rope->positions.push_back(static_cast<int32_t>(random.below(Rope::table_rows)));
+  }
+  return rope;
+}
+
+}  // namespace tokamak::tests
