@@ -6,6 +6,11 @@
 #include "activations.h"
 #include "kernels.h"
 #include "pack.h"
+#include "tokamak/block/q4_0.h"
+#include "tokamak/block/q4_k.h"
+#include "tokamak/block/q5_k.h"
+#include "tokamak/block/q6_k.h"
+#include "tokamak/block/q8_0.h"
 
 #define TK_LEVEL TK_LEVEL_NAME
 #include "vec.h"

@@ -229,10 +229,9 @@ void tk_tape::append(const Operation& operation) {
       scratch_size = floats;
     }
   }
-  // Two phases at most are added to either plan.
+  // Two phases at most are added to either plan, and when each operation runs alone, a scan.
   phases.reserve(phases.size() + 2);
   alone.reserve(alone.size() + 2);
-  // Run alone, a matmul takes three: to quantize, to multiply, to scan; the step takes one at its end.
   while (claims.size() < 3 * (operations.size() + 1) + 1) claims.emplace_back();
   operations.push_back(operation);
   const int number = static_cast<int>(operations.size()) - 1;

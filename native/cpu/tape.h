@@ -102,8 +102,7 @@ struct tk_tape {
 
   std::vector<tokamak::cpu::Phase> phases;       // as planned
   std::vector<tokamak::cpu::Phase> alone;        // each operation by itself, for finding a culprit
-  std::vector<int> alone_operation;              // its number, per phase of `alone`
-  std::deque<tokamak::cpu::Claims> claims;       // one per phase of the longer plan, one to scan
+  std::deque<tokamak::cpu::Claims> claims;       // for each phase and scan of a replay
   tokamak::cpu::AlignedArray<char> activations;  // quantized rows of x
   int64_t activations_size = 0;
   std::vector<tokamak::cpu::AlignedArray<float>> scratch;  // of attention, one per thread

@@ -219,6 +219,31 @@ void fused_as_alone(int level, uint64_t seed) {
   }
 }
 
+void same_in_company(int level, uint64_t seed) {
+  // Sequence 1 alone, a row a step, and then both sequences in steps of six rows.
+  const Team team(level, 2);
+  Model alone(team, seed, true), company(team, seed, true);
+  for (int position = 0; position < 18; position += 3) {
+    company.fill(6, 2, position);
+    expect_status(company.step(6, 2), TK_OK, "step");
+    for (int i = 0; i < 3; i++) {
+      Tape &one = alone.tape(), &all = company.tape();
+      const auto row = static_cast<size_t>(2 * i + 1);
+      one.tokens[0] = all.tokens[row];
+      one.sequences[0] = 1;
+      one.positions[0] = all.positions[row];
+      one.outputs[0] = 0;
+      expect_status(alone.step(1, 1), TK_OK, "step");
+      if (memcmp(alone.x.data(), company.x.data() + row * Model::dim, Model::dim * 4) != 0) {
+        fail("position %d: x differs", position + i);
+      }
+    }
+    if (memcmp(alone.logits.data(), company.logits.data(), Model::vocab * 4) != 0) {
+      fail("position %d: logits differ", position + 2);
+    }
+  }
+}
+
 void wrong_batches(int level, uint64_t seed) {
   const Team team(level, 2);
   Model model(team, seed, true);
@@ -276,6 +301,7 @@ void names_the_culprit(int level, uint64_t seed) {
 const std::vector<Scenario> tape_scenarios = {{"tape: wrong arguments", wrong_arguments},
                                               {"tape: wrong batches", wrong_batches},
                                               {"tape: names the culprit", names_the_culprit},
-                                              {"tape: fused as alone", fused_as_alone}};
+                                              {"tape: fused as alone", fused_as_alone},
+                                              {"tape: same in company", same_in_company}};
 
 }  // namespace tokamak::tests
