@@ -40,7 +40,7 @@ struct Int8Block {
   static constexpr int columns = 32;
   int8_t values[32];
   float scale;
-  float scaled_sum;        // scale * sum of the bytes
+  float sum;               // of the bytes
   int32_t minus_8_sum;     // -8 * sum of the bytes
   int32_t minus_32_first;  // -32 * sum of the first 16 bytes
 };

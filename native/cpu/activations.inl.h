@@ -2,6 +2,8 @@
 //
 // quantize_row: one row of float32 into its place among the activations of a matmul.
 
+#include "tokamak/block/half.h"
+
 namespace TK_LEVEL {
 
 TK_INLINE void quantize(const float* x, int count, FloatBlock& out) {
@@ -14,24 +16,29 @@ TK_INLINE void quantize(const float* x, int count, Bf16Block& out) {
 
 TK_INLINE void quantize(const float* x, int, Int8Block& out) {
   const Floats a = load(x), b = load(x + 16);
-  if (!all_finite(a) || !all_finite(b)) {
+  // Magnitudes compare as their bits do, and NaN is above infinity.
+  const int32_t bits = reduce_max(max(as_ints(abs(a)), as_ints(abs(b))));
+  constexpr int32_t infinity = 0x7f800000;
+  if (bits >= infinity) {
     out = Int8Block{};
-    out.scale = out.scaled_sum = __builtin_nanf("");
+    out.scale = __builtin_nanf("");
     return;
   }
-  const float largest = reduce_max(max(abs(a), abs(b)));
-  // Below this the factor 127 / largest would overflow; nothing is lost by zeros.
-  const bool counts = largest > 0x1p-118f;
-  const float factor = counts ? 127.0f / largest : 0.0f;
-  const Ints p = round_to_ints(mul(a, set(factor))), q = round_to_ints(mul(b, set(factor)));
+  // Below this 127 / largest would overflow: nothing is lost by zeros.
+  constexpr float least = 0x1p-118f;
+  const float magnitude = tk_float_of_bits(static_cast<uint32_t>(bits));
+  const float largest = magnitude > least ? magnitude : 0.0f;
+  const Floats factor = set(largest > 0 ? 127.0f / largest : 0.0f);
+  const Ints p = round_to_ints(mul(a, factor)), q = round_to_ints(mul(b, factor));
   store_s8(out.values, p);
   store_s8(out.values + 16, q);
-  // sums of whole numbers below 2^24: exact in float32
-  const float first = reduce_add(to_floats(p)), sum = first + reduce_add(to_floats(q));
-  out.scale = counts ? largest / 127.0f : 0.0f;
-  out.scaled_sum = out.scale * sum;
-  out.minus_8_sum = static_cast<int32_t>(-8 * sum);
-  out.minus_32_first = static_cast<int32_t>(-32 * first);
+  // Both sums in one: 16 numbers within 127 fit the lower half, the others go to the upper.
+  const int32_t both = reduce_add(add(p, shift_left<16>(q)));
+  const int32_t first = static_cast<int16_t>(both), sum = first + (both - first) / 65536;
+  out.scale = largest * (1.0f / 127);
+  out.sum = static_cast<float>(sum);
+  out.minus_8_sum = -8 * sum;
+  out.minus_32_first = -32 * first;
 }
 
 template <class Block>

@@ -101,9 +101,9 @@ struct DotParts {
     }
     const Floats scale = mul(load_f16(w.scale), to_floats(load_u8(part.scales)));
     const Floats minus_min = mul(sub(zero(), load_f16(w.min)), to_floats(load_u8(part.mins)));
-    add_scaled(sums, scale, x, acc[0]);
     TK_UNROLL for (int t = 0; t < Tokens; t++) {
-      acc[0][t] = fma(minus_min, set(x[t].scaled_sum), acc[0][t]);
+      const Floats offset = mul(minus_min, set(x[t].sum));
+      acc[0][t] = fma(fma(to_floats(sums[t]), scale, offset), set(x[t].scale), acc[0][t]);
     }
   }
 };

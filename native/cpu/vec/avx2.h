@@ -156,8 +156,23 @@ TK_INLINE Ints add(Ints a, Ints b) {
 TK_INLINE Ints sub(Ints a, Ints b) {
   return {_mm256_sub_epi32(a.lo, b.lo), _mm256_sub_epi32(a.hi, b.hi)};
 }
+TK_INLINE Ints max(Ints a, Ints b) {
+  return {_mm256_max_epi32(a.lo, b.lo), _mm256_max_epi32(a.hi, b.hi)};
+}
 TK_INLINE Ints multiply(Ints a, Ints b) {
   return {_mm256_mullo_epi32(a.lo, b.lo), _mm256_mullo_epi32(a.hi, b.hi)};
+}
+TK_INLINE int32_t reduce_add(Ints a) {
+  __m256i b = _mm256_add_epi32(a.lo, a.hi);
+  __m128i c = _mm_add_epi32(_mm256_castsi256_si128(b), _mm256_extracti128_si256(b, 1));
+  c = _mm_add_epi32(c, _mm_unpackhi_epi64(c, c));
+  return _mm_cvtsi128_si32(_mm_add_epi32(c, _mm_shuffle_epi32(c, 1)));
+}
+TK_INLINE int32_t reduce_max(Ints a) {
+  __m256i b = _mm256_max_epi32(a.lo, a.hi);
+  __m128i c = _mm_max_epi32(_mm256_castsi256_si128(b), _mm256_extracti128_si256(b, 1));
+  c = _mm_max_epi32(c, _mm_unpackhi_epi64(c, c));
+  return _mm_cvtsi128_si32(_mm_max_epi32(c, _mm_shuffle_epi32(c, 1)));
 }
 template <int n>
 TK_INLINE Ints shift_left(Ints a) {

@@ -133,6 +133,22 @@ TK_INLINE Ints select(Ints mask, Ints a, Ints b) {
 TK_INLINE Floats select(Ints mask, Floats a, Floats b) {
   return as_floats(select(mask, as_ints(a), as_ints(b)));
 }
+TK_INLINE Ints max(Ints a, Ints b) {
+  TK_FOUR {
+    Ints4 greater = (Ints4)(a.v[i] > b.v[i]);
+    a.v[i] = (greater & a.v[i]) | (~greater & b.v[i]);
+  }
+  return a;
+}
+TK_INLINE int32_t reduce_add(Ints a) {
+  Bits4 c = ((Bits4)a.v[0] + (Bits4)a.v[2]) + ((Bits4)a.v[1] + (Bits4)a.v[3]);
+  return static_cast<int32_t>((c[0] + c[2]) + (c[1] + c[3]));
+}
+TK_INLINE int32_t reduce_max(Ints a) {
+  int32_t most = INT32_MIN;
+  TK_FOUR for (int j = 0; j < 4; j++) most = a.v[i][j] > most ? a.v[i][j] : most;
+  return most;
+}
 TK_INLINE Ints less(Floats a, Floats b) {
   Ints r;
   TK_FOUR r.v[i] = (Ints4)(a.v[i] < b.v[i]);
