@@ -146,11 +146,13 @@ class BatcherTest {
       generations.get(0).cancel();
       generations.get(2).cancel(); // still waits
       batcher.step();
-      assertThat(ends).extracting(Finished::reason)
+      assertThat(ends)
+          .extracting(Finished::reason)
           .containsExactly(FinishReason.CANCELLED, FinishReason.CANCELLED);
       assertThat(ends).extracting(end -> end.tokens().size()).containsExactly(1, 0);
       batcher.run();
-      assertThat(ends).extracting(Finished::reason)
+      assertThat(ends)
+          .extracting(Finished::reason)
           .endsWith(FinishReason.LENGTH, FinishReason.LENGTH);
       assertThat(generations).allMatch(Generation::finished);
     }
@@ -167,8 +169,10 @@ class BatcherTest {
       Thread.currentThread().interrupt();
       batcher.run();
       assertThat(Thread.interrupted()).isTrue();
-      assertThat(events).hasSize(3).allMatch(
-          event -> event instanceof Finished end && end.reason() == FinishReason.CANCELLED);
+      assertThat(events)
+          .hasSize(3)
+          .allMatch(
+              event -> event instanceof Finished end && end.reason() == FinishReason.CANCELLED);
     }
   }
 

@@ -26,8 +26,7 @@ final class Models {
   }
 
   static Model open(Path file, String backend) {
-    Backends.Options options =
-        new Backends.Options(backend, OptionalInt.of(2), Optional.empty());
+    Backends.Options options = new Backends.Options(backend, OptionalInt.of(2), Optional.empty());
     return Model.open(file, new ModelOptions(options, Backend.Progress.none()));
   }
 

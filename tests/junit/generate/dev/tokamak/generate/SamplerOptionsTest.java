@@ -53,7 +53,8 @@ class SamplerOptionsTest {
     "TOP_K, 3e9, 'top-k: expected a whole number from 0 to 2147483647, found 3.0E9'",
     "REPEAT_PENALTY, 0, 'repeat-penalty: expected a number from 0.001 to 1000, found 0.0'",
     "REPEAT_LAST_N, -2, 'repeat-last-n: expected a whole number from -1 to 2147483647, found -2.0'",
-    "PRESENCE_PENALTY, Infinity, 'presence-penalty: expected a number from -1000 to 1000, found Infinity'",
+    "PRESENCE_PENALTY, Infinity, 'presence-penalty: expected a number from -1000 to 1000, found"
+        + " Infinity'",
   })
   void namesTheOptionAndItsRange(Option option, double value, String message) {
     assertThatThrownBy(() -> SamplerOptions.defaults().with(option, value))
@@ -75,10 +76,14 @@ class SamplerOptionsTest {
         Metadata.of(
             "a.gguf",
             Map.of(
-                "general.sampling.temp", 0.6f,
-                "general.sampling.top_k", -1,
-                "general.sampling.penalty_last_n", 128,
-                "general.sampling.penalty_repeat", 1.5f));
+                "general.sampling.temp",
+                0.6f,
+                "general.sampling.top_k",
+                -1,
+                "general.sampling.penalty_last_n",
+                128,
+                "general.sampling.penalty_repeat",
+                1.5f));
     assertThat(SamplerOptions.of(metadata))
         .isEqualTo(
             SamplerOptions.defaults()
@@ -86,8 +91,7 @@ class SamplerOptionsTest {
                 .withTopK(0)
                 .withRepeatLastN(128)
                 .withRepeatPenalty(1.5));
-    assertThatThrownBy(
-            () -> SamplerOptions.of(metadata.with("general.sampling.top_p", 7f)))
+    assertThatThrownBy(() -> SamplerOptions.of(metadata.with("general.sampling.top_p", 7f)))
         .isInstanceOf(FormatException.class)
         .hasMessage(
             "a.gguf: metadata key general.sampling.top_p: "

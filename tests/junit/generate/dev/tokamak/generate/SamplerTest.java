@@ -224,7 +224,8 @@ class SamplerTest {
     assertThat(sample(greedy.withFrequencyPenalty(0.2), logits, history)).isEqualTo(1);
     assertThat(sample(greedy.withFrequencyPenalty(0.3), logits, history)).isEqualTo(2);
     assertThat(sample(greedy.withRepeatPenalty(1.2), logits, history)).isEqualTo(2);
-    assertThat(sample(greedy.withRepeatPenalty(1.2).withRepeatLastN(0), logits, history)).isEqualTo(1);
+    assertThat(sample(greedy.withRepeatPenalty(1.2).withRepeatLastN(0), logits, history))
+        .isEqualTo(1);
   }
 
   private static int sample(SamplerOptions options, float[] logits, int[] history) {

@@ -10,6 +10,7 @@ import dev.tokamak.model.Model;
 import dev.tokamak.testing.TinyModel;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -33,8 +34,7 @@ class ScorerTest {
   /** The logits after some tokens, each token in a step of its own. */
   private static float[] slowly(int... tokens) {
     try (Inference inference =
-        model.prepare(
-            new Inference.Shape(tokens.length, 1, 1, 1, model.defaultCacheType()))) {
+        model.prepare(new Inference.Shape(tokens.length, 1, 1, 1, model.defaultCacheType()))) {
       int sequence = inference.begin();
       float[] logits = new float[TinyModel.VOCABULARY];
       for (int token : tokens) {
@@ -57,7 +57,7 @@ class ScorerTest {
       assertThat(predictions).hasSize(tokens.length);
       for (int i = 0; i < tokens.length; i++) {
         Prediction prediction = predictions.get(i);
-        float[] expected = slowly(java.util.Arrays.copyOf(tokens, i + 1));
+        float[] expected = slowly(Arrays.copyOf(tokens, i + 1));
         assertThat(prediction.position()).isEqualTo(i);
         assertThat(prediction.logits()).isEqualTo(expected);
         compare(prediction, expected);
@@ -84,8 +84,7 @@ class ScorerTest {
     assertThat(better).isEqualTo(4);
     for (Choice choice : prediction.top()) {
       assertThat(choice.logit()).isEqualTo(logits[choice.id()]);
-      assertThat(choice.probability())
-          .isCloseTo(Math.exp(choice.logit()) / total, within(1e-12));
+      assertThat(choice.probability()).isCloseTo(Math.exp(choice.logit()) / total, within(1e-12));
     }
   }
 
@@ -97,10 +96,10 @@ class ScorerTest {
     double sum = 0;
     int scores = 0;
     for (int chunk = 0; (chunk + 1) * context <= ids.length; chunk++) {
-      int[] part = java.util.Arrays.copyOfRange(ids, chunk * context, (chunk + 1) * context);
+      int[] part = Arrays.copyOfRange(ids, chunk * context, (chunk + 1) * context);
       part[0] = 1;
       for (int position = context / 2; position <= context - 2; position++) {
-        float[] logits = slowly(java.util.Arrays.copyOf(part, position + 1));
+        float[] logits = slowly(Arrays.copyOf(part, position + 1));
         double total = 0;
         for (float logit : logits) {
           total += Math.exp(logit);
@@ -112,14 +111,14 @@ class ScorerTest {
     try (Scorer scorer = new Scorer(model, Capacity.of(model).withContext(context))) {
       List<Integer> done = new ArrayList<>();
       Perplexity result = scorer.perplexity(text, (chunk, chunks) -> done.add(chunk));
-      assertThat(result.perplexity()).isCloseTo(Math.exp(sum / scores), within(1e-6 * result.perplexity()));
+      assertThat(result.perplexity())
+          .isCloseTo(Math.exp(sum / scores), within(1e-6 * result.perplexity()));
       assertThat(result.tokens()).isEqualTo(ids.length);
       assertThat(result.scores()).isEqualTo(scores);
       assertThat(result.chunks()).isEqualTo(ids.length / context).isEqualTo(done.size());
       int bytes = text.strip().getBytes(StandardCharsets.UTF_8).length;
       assertThat(result.bitsPerByte())
-          .isCloseTo(
-              sum / scores / Math.log(2) * (ids.length - 1) / bytes, within(1e-6));
+          .isCloseTo(sum / scores / Math.log(2) * (ids.length - 1) / bytes, within(1e-6));
     }
   }
 

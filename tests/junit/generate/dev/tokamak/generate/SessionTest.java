@@ -16,6 +16,11 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -170,7 +175,8 @@ class SessionTest {
   @Test
   void endTokensEndItUnlessIgnored() {
     GenerateOptions wild =
-        GenerateOptions.of(SamplerOptions.defaults().withTemp(1000).withTopK(0).withTopP(1).withMinP(0));
+        GenerateOptions.of(
+            SamplerOptions.defaults().withTemp(1000).withTopK(0).withTopP(1).withMinP(0));
     boolean seen = false;
     for (int seed = 0; seed < 20 && !seen; seed++) {
       GenerateOptions options = wild.withSampler(wild.sampler().withSeed(seed));
@@ -243,7 +249,9 @@ class SessionTest {
       session.generate(new int[0], GREEDY.withMaxTokens(4), heard::add);
       session.truncate(0);
       Finished whole = session.generate(PROMPT, GREEDY.withMaxTokens(7), token -> {});
-      assertThat(heard).extracting(Token::id).isEqualTo(whole.tokens().stream().map(Token::id).toList());
+      assertThat(heard)
+          .extracting(Token::id)
+          .isEqualTo(whole.tokens().stream().map(Token::id).toList());
     }
   }
 
@@ -305,12 +313,46 @@ class SessionTest {
       String again = session.generate(PROMPT, options, token -> {}).logitsSha256().orElseThrow();
       session.truncate(0);
       String shorter =
-          session.generate(PROMPT, options.withMaxTokens(8), token -> {}).logitsSha256().orElseThrow();
+          session
+              .generate(PROMPT, options.withMaxTokens(8), token -> {})
+              .logitsSha256()
+              .orElseThrow();
       assertThat(first).matches("[0-9a-f]{64}").isEqualTo(again).isNotEqualTo(shorter);
       assertThat(Receipt.settings(model, session.capacity(), options.withStop(List.of("a\"\n"))))
           .matches(
               "backend=\\w+ kv-type=f32 ctx=64 temp=0.0 .* seed=0 max-tokens=9 ignore-eos=true"
                   + " stop=\"a\\\\\"\\\\n\"");
+    }
+  }
+
+  /** Two models and eight threads in one process, each as if it were alone. */
+  @Test
+  void sessionsRunSideBySide() throws Exception {
+    GenerateOptions options = GREEDY.withMaxTokens(40).withReceipt(true);
+    try (Model other = Models.tiny("auto");
+        ExecutorService threads = Executors.newFixedThreadPool(8)) {
+      Map<Integer, List<Future<String>>> hashes = new TreeMap<>();
+      for (int i = 0; i < 8; i++) {
+        Model one = i < 4 ? model : other;
+        int token = 300 + i % 2;
+        Future<String> hash =
+            threads.submit(
+                () -> {
+                  try (Session session = new Session(one)) {
+                    Finished end = session.generate(new int[] {1, token}, options, t -> {});
+                    return end.logitsSha256().orElseThrow();
+                  }
+                });
+        hashes.computeIfAbsent(token, t -> new ArrayList<>()).add(hash);
+      }
+      for (Map.Entry<Integer, List<Future<String>>> same : hashes.entrySet()) {
+        try (Session session = session(64)) {
+          Finished alone = session.generate(new int[] {1, same.getKey()}, options, token -> {});
+          for (Future<String> hash : same.getValue()) {
+            assertThat(hash.get()).isEqualTo(alone.logitsSha256().orElseThrow());
+          }
+        }
+      }
     }
   }
 

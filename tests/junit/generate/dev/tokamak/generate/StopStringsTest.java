@@ -21,7 +21,11 @@ class StopStringsTest {
 
   /** A line of the table. */
   private record Case(
-      List<String> stop, List<String> pieces, List<String> gives, List<String> rest, boolean stopped) {
+      List<String> stop,
+      List<String> pieces,
+      List<String> gives,
+      List<String> rest,
+      boolean stopped) {
 
     static Case of(String line) {
       Case c =
@@ -109,14 +113,16 @@ class StopStringsTest {
   }
 
   private static String letters(int length, java.util.random.RandomGenerator random) {
-    return random.ints(length, 'a', 'c' + 1).mapToObj(Character::toString).reduce("", String::concat);
+    return random
+        .ints(length, 'a', 'c' + 1)
+        .mapToObj(Character::toString)
+        .reduce("", String::concat);
   }
 
   private static String untilStop(String text, List<String> stops) {
     for (int end = 0; end <= text.length(); end++) {
       String head = text.substring(0, end);
-      int longest =
-          stops.stream().filter(head::endsWith).mapToInt(String::length).max().orElse(0);
+      int longest = stops.stream().filter(head::endsWith).mapToInt(String::length).max().orElse(0);
       if (longest > 0) {
         return head.substring(0, end - longest);
       }

@@ -36,8 +36,7 @@ class StoriesTest {
     JsonNode golden = TestData.json("golden/stories260K-" + type + ".json");
     try (Model model = Models.open(file, backend);
         Batcher batcher =
-            new Batcher(
-                model, Capacity.of(model).withSequences(7).withCacheType(QuantType.F32))) {
+            new Batcher(model, Capacity.of(model).withSequences(7).withCacheType(QuantType.F32))) {
       for (JsonNode story : golden.get("cases")) {
         List<Integer> expected =
             StreamSupport.stream(story.get("greedy_ids").spliterator(), false)

@@ -13,8 +13,8 @@ import java.util.function.Consumer;
 
 /**
  * Runs many generations in one step: a token of each that has begun its answer, and chunks of the
- * prompts of others. One that ends frees its place, and the next that waits takes it. Each gives the
- * tokens, and the bits of logits, that it gives alone.
+ * prompts of others. One that ends frees its place, and the next that waits takes it. Each gives
+ * the tokens, and the bits of logits, that it gives alone.
  *
  * <p>Used by one thread at a time; listeners are called by it, between steps, and may submit more.
  * What a listener throws ends its generation and comes out of {@link #step}.
@@ -104,8 +104,13 @@ public final class Batcher implements AutoCloseable {
     if (prompt.length > context - length) {
       String before = length == 0 ? "" : " after " + length + " others";
       return Optional.of(
-          "prompt: " + prompt.length + " tokens" + before + " do not fit into the context of "
-              + context + "; shorten it, or make the context larger (--ctx)");
+          "prompt: "
+              + prompt.length
+              + " tokens"
+              + before
+              + " do not fit into the context of "
+              + context
+              + "; shorten it, or make the context larger (--ctx)");
     }
     return Optional.empty();
   }
@@ -135,8 +140,8 @@ public final class Batcher implements AutoCloseable {
 
   /**
    * Runs one step; each generation that has all of its prompt behind it gets a token. If the thread
-   * is interrupted, it runs none, ends all generations as {@link FinishReason#CANCELLED}, and leaves
-   * the thread's flag set.
+   * is interrupted, it runs none, ends all generations as {@link FinishReason#CANCELLED}, and
+   * leaves the thread's flag set.
    *
    * @return whether generations are left to work on
    * @throws dev.tokamak.backend.NotFiniteException if logits are not finite; like any other failure

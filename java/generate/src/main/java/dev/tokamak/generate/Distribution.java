@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.generate;
 
-import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -52,12 +51,13 @@ final class Distribution {
 
   /** The k likeliest tokens, or all, the likeliest first. */
   List<Choice> top(int k) {
-    int wanted = Math.min(k, logits.length);
-    List<Choice> top = new ArrayList<>(wanted);
-    ranking.start(logits, logits.length);
-    for (int i = 0; i < wanted; i++) {
-      top.add(choice(ranking.next()));
+    Choice[] top = new Choice[Math.min(k, logits.length)];
+    if (top.length > 0) {
+      ranking.first(logits, logits.length, top.length);
+      for (int i = top.length - 1; i >= 0; i--) {
+        top[i] = choice(ranking.next());
+      }
     }
-    return List.copyOf(top);
+    return List.of(top);
   }
 }

@@ -26,7 +26,8 @@ public record GenerateOptions(
 
   public GenerateOptions {
     if (maxTokens < 0) {
-      throw new IllegalArgumentException("tokens to generate: expected 0 or more, found " + maxTokens);
+      throw new IllegalArgumentException(
+          "tokens to generate: expected 0 or more, found " + maxTokens);
     }
     stop = List.copyOf(stop);
     if (stop.contains("")) {
@@ -66,8 +67,7 @@ public record GenerateOptions(
   }
 
   public GenerateOptions withLogprobs(int value) {
-    return new GenerateOptions(
-        sampler, maxTokens, stop, ignoreEos, OptionalInt.of(value), receipt);
+    return new GenerateOptions(sampler, maxTokens, stop, ignoreEos, OptionalInt.of(value), receipt);
   }
 
   public GenerateOptions withReceipt(boolean value) {

@@ -79,7 +79,9 @@ public final class Generation {
     return cancelled;
   }
 
-  /** Puts the prompt at the end of a sequence; it is given back at the end if it is {@code owned}. */
+  /**
+   * Puts the prompt at the end of a sequence; it is given back at the end if it is {@code owned}.
+   */
   void start(Sequence on, boolean owned) {
     sequence = on;
     ownsSequence = owned;

@@ -2,8 +2,8 @@
 package dev.tokamak.generate;
 
 /**
- * How well a model predicts a text, by the definition of llama.cpp's llama-perplexity: the text less
- * one newline at its end becomes tokens, BOS in front if the model adds one; they are cut into
+ * How well a model predicts a text, by the definition of llama.cpp's llama-perplexity: the text
+ * less one newline at its end becomes tokens, BOS in front if the model adds one; they are cut into
  * chunks of {@code context}, the rest is dropped. Each chunk is run alone, its first token replaced
  * by BOS if the model adds one; with first = context / 2, the positions first to context − 2 are
  * scored, each for the token after it.

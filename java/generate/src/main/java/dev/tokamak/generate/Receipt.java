@@ -12,15 +12,15 @@ import java.util.HexFormat;
 import java.util.Locale;
 
 /**
- * What a generation can be checked against: run again with the same model and settings, it gives the
- * same hash, whatever else was in the batch, with any number of threads and any chunk.
+ * What a generation can be checked against: run again with the same model and settings, it gives
+ * the same hash, whatever else was in the batch, with any number of threads and any chunk.
  *
  * @param modelSha256 SHA-256 of the model's file, hexadecimal
- * @param settings everything that the logits and the choice of tokens depend on beside the model and
- *     the prompt
- * @param logitsSha256 SHA-256, hexadecimal, of all logits that were sampled from: a row [vocabulary]
- *     for each token in the order of the sequence, each logit as four bytes of its float32 bits, the
- *     lowest first
+ * @param settings everything that the logits and the choice of tokens depend on beside the model
+ *     and the prompt
+ * @param logitsSha256 SHA-256, hexadecimal, of all logits that were sampled from: a row
+ *     [vocabulary] for each token in the order of the sequence, each logit as four bytes of its
+ *     float32 bits, the lowest first
  */
 public record Receipt(String modelSha256, String settings, String logitsSha256) {
 

@@ -9,8 +9,8 @@ package dev.tokamak.generate;
  *       a positive logit is divided by {@code repeat-penalty} and any other multiplied by it; then
  *       {@code presence-penalty}, and {@code frequency-penalty} for each occurrence, are taken off;
  *   <li><b>top-k</b>: the k likeliest stay;
- *   <li><b>typical</b> (Meister et al. 2022): with H the entropy of what is left, the tokens with the
- *       smallest |−ln p − H| stay, up to the first that brings their sum above {@code typical};
+ *   <li><b>typical</b> (Meister et al. 2022): with H the entropy of what is left, the tokens with
+ *       the smallest |−ln p − H| stay, up to the first that brings their sum above {@code typical};
  *   <li><b>top-p</b> (Holtzman et al. 2019): the likeliest stay, up to the first that brings their
  *       sum to {@code top-p};
  *   <li><b>min-p</b> (Nguyen et al. 2024): those with p ≥ {@code min-p} · max p stay;
@@ -19,13 +19,13 @@ package dev.tokamak.generate;
  *       their probabilities; the one on which the random number falls is chosen.
  * </ol>
  *
- * <p>Each step takes as probabilities the softmax of what the step before left. Ties go to the lower
- * id. At temperature 0 the largest logit after penalties wins, whatever the cuts say.
+ * <p>Each step takes as probabilities the softmax of what the step before left. Ties go to the
+ * lower id. At temperature 0 the largest logit after penalties wins, whatever the cuts say.
  *
  * <p>The random number depends on the seed and on the token's index in its sequence alone, so the
- * result is a function of the arguments of {@link #sample}: the same on every machine up to the last
- * bit of {@link StrictMath#exp}, which is specified. A sampler holds only scratch memory; it may
- * serve any number of sequences in turn, by one thread at a time, and allocates nothing.
+ * result is a function of the arguments of {@link #sample} alone, the same on every machine: {@link
+ * StrictMath} is specified to the bit. A sampler holds only scratch memory; it may serve any number
+ * of sequences in turn, by one thread at a time, and allocates nothing.
  */
 public final class Sampler {
   private final int[] ids;
@@ -115,8 +115,7 @@ public final class Sampler {
       if (times > 0) {
         double logit = logits[token];
         logit = logit > 0 ? logit / options.repeatPenalty() : logit * options.repeatPenalty();
-        logits[token] =
-            logit - times * options.frequencyPenalty() - options.presencePenalty();
+        logits[token] = logit - times * options.frequencyPenalty() - options.presencePenalty();
       }
     }
   }
@@ -125,12 +124,8 @@ public final class Sampler {
     if (k == 0 || k >= count) {
       return;
     }
-    ranking.start(logits, count);
-    int last = 0;
-    for (int i = 0; i < k; i++) {
-      last = ranking.next();
-    }
-    keepTo(logits, last);
+    ranking.first(logits, count, k);
+    keepTo(logits, ranking.next());
   }
 
   private void keepTypical(double mass) {
@@ -147,7 +142,7 @@ public final class Sampler {
     for (int i = 0; i < count; i++) {
       keys[i] = -Math.abs(logTotal + max - logits[i] - entropy);
     }
-    ranking.start(keys, count);
+    ranking.all(keys, count);
     double sum = 0;
     int last = 0;
     for (int i = 0; i < count && sum <= mass * total; i++) {
@@ -162,7 +157,7 @@ public final class Sampler {
       return;
     }
     double total = softmax(largestOfLogits(), 1);
-    ranking.start(logits, count);
+    ranking.all(logits, count);
     int last = ranking.next();
     double sum = weights[last];
     for (int i = 1; i < count && sum < mass * total; i++) {

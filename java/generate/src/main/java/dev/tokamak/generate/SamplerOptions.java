@@ -253,8 +253,7 @@ public record SamplerOptions(
       try {
         options = options.with(option, wanted);
       } catch (IllegalArgumentException e) {
-        throw FormatException.at(
-            metadata.source(), "metadata key " + key.get(), e.getMessage());
+        throw FormatException.at(metadata.source(), "metadata key " + key.get(), e.getMessage());
       }
     }
     return options;

@@ -12,7 +12,9 @@ import java.util.function.Consumer;
  * Looks at what a model thinks of given tokens, without adding any. Used by one thread at a time.
  */
 public final class Scorer implements AutoCloseable {
-  /** Logits are wanted of every row, so there are fewer rows where vocabularies are large; bytes. */
+  /**
+   * Logits are wanted of every row, so there are fewer rows where vocabularies are large; bytes.
+   */
   private static final int LOGITS_BYTES = 64 << 20;
 
   private final Model model;
@@ -51,8 +53,7 @@ public final class Scorer implements AutoCloseable {
     logits = new float[vocabulary];
     distribution = new Distribution(vocabulary);
     inference =
-        model.prepare(
-            new Inference.Shape(capacity.context(), rows, rows, 1, capacity.cacheType()));
+        model.prepare(new Inference.Shape(capacity.context(), rows, rows, 1, capacity.cacheType()));
   }
 
   /**
@@ -101,7 +102,10 @@ public final class Scorer implements AutoCloseable {
     int chunks = tokens.length / context;
     if (chunks == 0) {
       throw new PromptException(
-          "text: " + tokens.length + " tokens are fewer than one chunk of " + context
+          "text: "
+              + tokens.length
+              + " tokens are fewer than one chunk of "
+              + context
               + "; give a longer text or a smaller context (--ctx)");
     }
     double[] sums = new double[2]; // of −ln p, and of its square
@@ -142,8 +146,7 @@ public final class Scorer implements AutoCloseable {
 
   /** Runs tokens as a sequence of their own; {@code logits} are those of the position visited. */
   private void run(int[] tokens, int from, Visitor visitor) {
-    Optional<String> problem =
-        Batcher.problem(tokens, 0, vocabulary, inference.shape().context());
+    Optional<String> problem = Batcher.problem(tokens, 0, vocabulary, inference.shape().context());
     if (problem.isPresent()) {
       throw new PromptException(problem.get());
     }

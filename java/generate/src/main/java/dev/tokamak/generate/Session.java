@@ -53,8 +53,8 @@ public final class Session implements AutoCloseable {
   }
 
   /**
-   * Continues the session's tokens and these, nothing added in front. Ended by {@link #cancel} or an
-   * interrupt of the thread, it keeps what it has, and the thread's flag.
+   * Continues the session's tokens and these, nothing added in front. Ended by {@link #cancel} or
+   * an interrupt of the thread, it keeps what it has, and the thread's flag.
    *
    * @throws PromptException as above; the session is as it was
    * @throws dev.tokamak.backend.NotFiniteException if logits are not finite
@@ -98,7 +98,9 @@ public final class Session implements AutoCloseable {
     return model.tokenizer().encode(text, sequence.length() == 0, false);
   }
 
-  /** Ends a running {@link #generate} before its next step. Any thread, and a listener, may call it. */
+  /**
+   * Ends a running {@link #generate} before its next step. Any thread, and a listener, may call it.
+   */
   public void cancel() {
     running.ifPresent(Generation::cancel);
   }

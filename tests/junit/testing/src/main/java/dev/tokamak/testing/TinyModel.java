@@ -133,7 +133,8 @@ public final class TinyModel {
       case 1 -> "<s>";
       case 2 -> "</s>";
       case 259 -> "▁";
-      default -> id < 259 ? String.format("<0x%02X>", id - 3) : String.valueOf((char) (id - 259 + ' '));
+      default ->
+          id < 259 ? String.format("<0x%02X>", id - 3) : String.valueOf((char) (id - 259 + ' '));
     };
   }
 
