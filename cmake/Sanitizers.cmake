@@ -9,7 +9,7 @@ function(tokamak_sanitize target)
   if(TOKAMAK_SANITIZE)
     target_compile_options(
       ${target} INTERFACE -O1 -fsanitize=${TOKAMAK_SANITIZE} -fno-sanitize-recover=all
-                          -fno-omit-frame-pointer -g)
+                          -fno-omit-frame-pointer -g1)
     target_link_options(${target} INTERFACE -fsanitize=${TOKAMAK_SANITIZE})
   endif()
 endfunction()
