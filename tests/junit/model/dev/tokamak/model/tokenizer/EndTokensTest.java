@@ -62,11 +62,13 @@ class EndTokensTest {
   }
 
   @Test
-  void aTokenOfHtmlIsNoEndUnlessItIsAControlToken() {
-    assertThat(ends(with("</s>"))).containsExactly("</s>");
-    var made = with().token("</s>", TokenKind.NORMAL, 0);
+  void aTokenOfHtmlIsNoEndUnlessTextsBeginWithItsTwin() {
+    var made = with("<s>").token("</s>", TokenKind.USER_DEFINED, 0);
     assertThat(ends(made)).isEmpty();
-    assertThat(ends(made.key("eos_token_id", 256))).containsExactly("</s>");
+    assertThat(made.tokenizer().encode("</s>", false, false)).containsExactly(257);
+    assertThat(ends(made.key("bos_token_id", 256))).containsExactly("</s>");
+    assertThat(made.tokenizer().encode("</s>", false, false)).hasSize(4);
+    assertThat(ends(with("</s>").key("eos_token_id", 256))).containsExactly("</s>");
   }
 
   @Test

@@ -61,7 +61,8 @@ class PreTokenizerTest {
   @Timeout(value = 20, unit = TimeUnit.SECONDS, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
   void longRunsAreLinear(String name) {
     List<String> runs =
-        List.of("a", "A", " ", "\n", "1", ".", "😀", "中", "\u0301", "A\u0301", " \n", "'", "\u0001");
+        List.of(
+            "a", "A", " ", "\n", "1", ".", "😀", "中", "\u0301", "A\u0301", " \n", "'", "\u0001");
     for (String run : runs) {
       for (String end : List.of("", "a", "中")) {
         String text = run.repeat(100_000 / run.length()) + end;

@@ -10,10 +10,12 @@ import java.util.random.RandomGenerator;
 final class RandomText {
   private static final List<String> AWKWARD =
       List.of(
-          " ", "  ", "\n", "\r\n", "\t", "\u0000", "\u001b", "\u007f", "\u0085", "\u00a0", "\u00ad",
-          "\u0301", "e\u0301", "\u200b", "\u200d", "\u202e", "\u2028", "\u3000", "\ufeff", "\ufffd",
-          "\uffff", "😀", "👨‍👩‍👧", "👍🏽", "🇩🇪", "\udbff\udfff", "한국", "हिन्दी", "ال", "中", "½", "Ⅷ",
-          "'s", "'LL", "a", "the", " the", "123", "...", "</s>", "<s>", "<unk>", "<0x0A>", "<|im_end|>");
+          (" /  /\n"
+               + "/\r\n"
+               + "/\t/\u0000/\u001b/\u007f/\u0085/\u00a0/\u00ad/\u0301/e\u0301/\u200b/\u200d"
+               + "/\u202e/\u2028/\u3000/\ufeff/\ufffd/\uffff/\udbff\udfff/😀/👨‍👩‍👧/👍🏽/🇩🇪/한국/हिन्दी/ال/中/½/Ⅷ/'s/'LL/a/the/"
+               + " the/123/.../<s>/<unk>/<0x0A>/<|im_end|>")
+              .split("/"));
 
   private RandomText() {}
 

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.tokamak.model.format.FormatException;
 import dev.tokamak.model.format.Metadata;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -38,7 +39,9 @@ class TokenizerErrorsTest {
   void aModelThatIsNotSupported(String model) {
     refused(
         bpe().metadata().with("tokenizer.ggml.model", model),
-        "model: '" + model + "' is not supported; supported: 'llama' (SentencePiece), 'gpt2' (BPE)");
+        "model: '"
+            + model
+            + "' is not supported; supported: 'llama' (SentencePiece), 'gpt2' (BPE)");
   }
 
   @Test
@@ -98,7 +101,7 @@ class TokenizerErrorsTest {
         bpe().metadata().with("tokenizer.ggml.token_type", new int[255]),
         "token_type: expected one for each of the 256 tokens, found 255");
     int[] kinds = new int[256];
-    java.util.Arrays.fill(kinds, 1);
+    Arrays.fill(kinds, 1);
     kinds[7] = 9;
     refused(
         bpe().metadata().with("tokenizer.ggml.token_type", kinds),
@@ -108,10 +111,7 @@ class TokenizerErrorsTest {
   @Test
   void scoresThatDoNotFit() {
     refused(
-        new Vocabularies("gpt2")
-            .byteLevelStart()
-            .metadata()
-            .with("tokenizer.ggml.model", "llama"),
+        new Vocabularies("gpt2").byteLevelStart().metadata().with("tokenizer.ggml.model", "llama"),
         "scores: missing, expected array of numbers");
     refused(
         sentencePiece().metadata().with("tokenizer.ggml.scores", new float[3]),
@@ -169,8 +169,16 @@ class TokenizerErrorsTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"bos_token_id", "eos_token_id", "unknown_token_id", "eot_token_id", "eom_token_id",
-        "fim_pad_token_id", "fim_rep_token_id", "fim_sep_token_id"})
+      strings = {
+        "bos_token_id",
+        "eos_token_id",
+        "unknown_token_id",
+        "eot_token_id",
+        "eom_token_id",
+        "fim_pad_token_id",
+        "fim_rep_token_id",
+        "fim_sep_token_id"
+      })
   void idsOutsideTheVocabulary(String key) {
     refused(bpe().key(key, 256).metadata(), key + ": expected a token, 0 to 255, found 256");
     refused(bpe().key(key, -1).metadata(), key + ": expected a token, 0 to 255, found -1");
@@ -184,11 +192,15 @@ class TokenizerErrorsTest {
     refused(
         bpe().key("add_eos_token", true).metadata(),
         "eos_token_id: missing, though tokenizer.ggml.add_eos_token is true");
-    refused(
-        bpe().key("pre", "llama-bpe").metadata(),
-        "bos_token_id: missing, though tokenizer.ggml.add_bos_token is by default true");
-    refused(
-        new Vocabularies("llama").token("a", TokenKind.NORMAL, 0).metadata(),
-        "bos_token_id: missing, though tokenizer.ggml.add_bos_token is by default true");
+  }
+
+  @Test
+  void noBeginWhereNoneIsKnownOrWanted() {
+    assertThat(bpe().key("pre", "llama-bpe").tokenizer().addBos()).isFalse();
+    assertThat(bpe().key("bos_token_id", 5).tokenizer().addBos()).isFalse();
+    assertThat(bpe().key("pre", "llama-bpe").key("bos_token_id", 5).tokenizer().addBos()).isTrue();
+    Tokenizer tiny = new Vocabularies("llama").token("a", TokenKind.NORMAL, 0).tokenizer();
+    assertThat(tiny.bos()).isEmpty();
+    assertThat(tiny.addBos()).isFalse();
   }
 }

@@ -36,7 +36,9 @@ class Utf8StreamTest {
             byte[] bytes = new byte[random.nextInt(24)];
             for (int i = 0; i < bytes.length; i++) {
               // Lead and trail bytes mostly, so that characters are whole, half and wrong.
-              int[] kinds = {0x41, 0x80, 0x9f, 0xa0, 0xbf, 0xc0, 0xc3, 0xe0, 0xe2, 0xed, 0xf0, 0xf4};
+              int[] kinds = {
+                0x41, 0x80, 0x9f, 0xa0, 0xbf, 0xc0, 0xc3, 0xe0, 0xe2, 0xed, 0xf0, 0xf4
+              };
               bytes[i] =
                   (byte)
                       (random.nextInt(4) == 0

@@ -101,7 +101,8 @@ final class Vocabularies {
   static Tokenizer byteLevel(String pre) {
     var made = new Vocabularies("gpt2").byteLevelStart().key("pre", pre);
     for (String pair :
-        List.of("t h", "th e", "Ġ the", "Ġ Ġ", "ĠĠ ĠĠ", "a b", "b b", "Ã ©", "ð Ł", "ðŁ ĺ", "1 2")) {
+        List.of(
+            "t h", "th e", "Ġ the", "Ġ Ġ", "ĠĠ ĠĠ", "a b", "b b", "Ã ©", "ð Ł", "ðŁ ĺ", "1 2")) {
       String[] parts = pair.split(" ");
       made.token(parts[0] + parts[1], TokenKind.NORMAL, 0).merge(parts[0], parts[1]);
     }

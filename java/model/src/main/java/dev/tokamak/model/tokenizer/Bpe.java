@@ -12,8 +12,8 @@ import java.util.OptionalInt;
  * patterns of {@link PreTokenizer}, each word into its UTF-8 bytes, and neighbours are merged in
  * the order of {@code tokenizer.ggml.merges}. Tokens are written in GPT-2's alphabet, in which each
  * byte is a visible character: a space is {@code Ġ}. A byte that has no token is left out, as the
- * models' own tokenizers do; known vocabularies lack bytes of control characters and of planes
- * that no character is in.
+ * models' own tokenizers do; known vocabularies lack bytes of control characters and of planes that
+ * no character is in.
  */
 public final class Bpe extends Tokenizer {
   private static final String PRE = "tokenizer.ggml.pre";
@@ -92,35 +92,21 @@ public final class Bpe extends Tokenizer {
 
     @Override
     public void word(int from, int to) {
-      if (preTokenizer.wholeWords()) {
-        int whole = wholeWord(from, to);
-        if (whole >= 0) {
-          out.add(whole);
-          return;
-        }
+      byte[] utf8 = text.substring(from, to).getBytes(StandardCharsets.UTF_8);
+      int whole = preTokenizer.wholeWords() ? wholeWord(utf8) : -1;
+      if (whole >= 0) {
+        out.add(whole);
+        return;
       }
       clear();
-      for (int i = from; i < to; i++) {
-        int c = text.charAt(i);
-        if (c < 0x80) {
-          addByte(c);
-        } else if (c < 0x800) {
-          addByte(0xc0 | c >> 6);
-          addByte(0x80 | c & 0x3f);
-        } else if (!Character.isSurrogate((char) c)) {
-          addByte(0xe0 | c >> 12);
-          addByte(0x80 | c >> 6 & 0x3f);
-          addByte(0x80 | c & 0x3f);
-        } else {
-          c = text.codePointAt(i++);
-          addByte(0xf0 | c >> 18);
-          addByte(0x80 | c >> 12 & 0x3f);
-          addByte(0x80 | c >> 6 & 0x3f);
-          addByte(0x80 | c & 0x3f);
+      for (byte b : utf8) {
+        int id = byteIds[b & 0xff];
+        if (id >= 0) {
+          add(id);
         }
       }
       run();
-      for (int i = 0; i >= 0 && i < count(); i = after(i)) {
+      for (int i = first(); i >= 0; i = after(i)) {
         out.add(ids[i]);
       }
     }
@@ -130,24 +116,17 @@ public final class Bpe extends Tokenizer {
       return merges.find(ids[left], ids[right]);
     }
 
-    private void addByte(int b) {
-      int id = byteIds[b];
-      if (id >= 0) {
-        add(id);
-      }
-    }
-
     /** The token that is written as this word, or -1. */
-    private int wholeWord(int from, int to) {
-      if (to - from > vocabulary.longest()) {
+    private int wholeWord(byte[] utf8) {
+      if (utf8.length > vocabulary.longest()) {
         return -1;
       }
-      byte[] utf8 = text.substring(from, to).getBytes(StandardCharsets.UTF_8);
       char[] written = new char[utf8.length];
       for (int i = 0; i < written.length; i++) {
         written[i] = ALPHABET[utf8[i] & 0xff];
       }
-      return vocabulary.find(new String(written));
+      byte[] text = new String(written).getBytes(StandardCharsets.UTF_8);
+      return vocabulary.findText(text, 0, text.length);
     }
   }
 

@@ -8,8 +8,8 @@ import java.util.OptionalInt;
 
 /**
  * Which tokens end a generation. A file names some by key, and many files leave out what their
- * model ends its turns with, so that tokens of well-known names end one too, as in llama.cpp; such a
- * token is a control token whatever the file calls it.
+ * model ends its turns with, so that tokens of well-known names end one too, as in llama.cpp; such
+ * a token is a control token whatever the file calls it.
  */
 final class EndTokens {
   /** End of text, of turn, of message, by the families' names for them. */
@@ -56,7 +56,7 @@ final class EndTokens {
   private EndTokens() {}
 
   /** The ids that end a generation; corrects the kinds of those found by name. */
-  static BitSet of(Metadata metadata, Vocabulary vocabulary, OptionalInt eos) {
+  static BitSet of(Metadata metadata, Vocabulary vocabulary, OptionalInt bos, OptionalInt eos) {
     var ends = new BitSet(vocabulary.size());
     add(eos, ends);
     for (String key : KEYS) {
@@ -74,10 +74,8 @@ final class EndTokens {
         }
       }
     }
-    // In other vocabularies this is HTML, and a token of text like any other.
-    int close = vocabulary.find("</s>");
-    if (close >= 0 && vocabulary.kind(close) == TokenKind.CONTROL) {
-      ends.set(close);
+    if (bos.isPresent() && vocabulary.text(bos.getAsInt()).equals("<s>")) {
+      add(vocabulary, "</s>", ends); // elsewhere it is HTML, and text like any other
     }
     // Where a model has messages within a turn, <|end|> ends a message and the others end the turn.
     int end = vocabulary.find("<|end|>");

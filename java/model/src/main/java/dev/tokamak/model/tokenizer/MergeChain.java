@@ -9,7 +9,8 @@ import java.util.Arrays;
  *
  * <p>The symbols are a linked list over arrays, the candidates a binary heap of {@code rank << 32 |
  * left symbol}, so that n symbols cost O(n log n). A candidate whose symbols have changed since is
- * recognised by its rank and passed over. One chain serves any number of words, one after the other.
+ * recognised by its rank and passed over. One chain serves any number of words, one after the
+ * other.
  */
 abstract class MergeChain {
   /** No token. */
@@ -68,7 +69,12 @@ abstract class MergeChain {
     pairId = Arrays.copyOf(pairId, capacity);
   }
 
-  /** The symbol after one, or -1 at the end; the first symbol is 0. */
+  /** The first symbol, or -1 where there is none. */
+  int first() {
+    return count > 0 ? 0 : -1;
+  }
+
+  /** The symbol after one, or -1 at the end. */
   int after(int symbol) {
     return next[symbol];
   }

@@ -46,9 +46,7 @@ final class PreTokenizer {
           + LINES;
 
   private static final String SEED_CODER =
-      CONTRACTIONS
-          + "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}\\r\\n]+|"
-          + LINES;
+      CONTRACTIONS + "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}\\r\\n]+|" + LINES;
 
   private static final String BAILING =
       CONTRACTIONS
@@ -91,8 +89,7 @@ final class PreTokenizer {
 
   /** Every name there is. {@code default} is taken where a file has no name. */
   private static final Rule[] RULES = {
-    rule("default")
-        .splits("[\\p{P}$+<=>^~|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"),
+    rule("default").splits("[\\p{P}$+<=>^~|]+", GPT2, "\\p{N}+", "[0-9][0-9][0-9]"),
     rule(
             "gpt-2",
             "phi-2",

@@ -34,9 +34,6 @@ public final class SentencePiece extends Tokenizer {
       char high = Character.toUpperCase(Character.forDigit(b >> 4, 16));
       char low = Character.toUpperCase(Character.forDigit(b & 0xf, 16));
       byteIds[b] = vocabulary.find("<0x" + high + low + ">");
-      if (byteIds[b] < 0 && b < 0x80) { // some vocabularies have these characters themselves
-        byteIds[b] = vocabulary.find(String.valueOf((char) b));
-      }
     }
     for (int id = 0; id < vocabulary.size(); id++) {
       if (vocabulary.kind(id) == TokenKind.BYTE && byteOf(id) < 0) {
@@ -99,7 +96,6 @@ public final class SentencePiece extends Tokenizer {
     private final String text;
     private final Ids out;
     private byte[] utf8 = new byte[0];
-    private int length;
     private int[] starts = new int[0]; // of symbols, in utf8
 
     TextEncoder(String text, Ids out) {
@@ -110,14 +106,15 @@ public final class SentencePiece extends Tokenizer {
 
     @Override
     public void encode(int from, int to) {
-      spell(from, to);
-      if (length == 0) {
+      String part = removeSpaces ? withoutExtraSpaces(from, to) : text.substring(from, to);
+      if (part.isEmpty()) {
         return;
       }
+      utf8 = (addSpace ? " " + part : part).replace(' ', SPACE).getBytes(StandardCharsets.UTF_8);
       split();
       run();
       boolean unknownBefore = false;
-      for (int i = 0; i >= 0; i = after(i)) {
+      for (int i = first(); i >= 0; i = after(i)) {
         if (ids[i] >= 0) {
           out.add(ids[i]);
           unknownBefore = false;
@@ -127,91 +124,40 @@ public final class SentencePiece extends Tokenizer {
       }
     }
 
-    /** Writes the text in UTF-8, with a space in front and {@code ▁} for each space. */
-    private void spell(int from, int to) {
-      utf8 = new byte[3 * (to - from + 1)];
-      length = 0;
-      boolean spaceBefore = from == 0 && removeSpaces;
-      if (addSpace) {
-        append(SPACE);
-        spaceBefore = removeSpaces;
-      }
-      int last = to;
-      while (removeSpaces && to == text.length() && last > from && text.charAt(last - 1) == ' ') {
-        last--;
-      }
-      for (int i = from; i < last; ) {
-        int c = text.codePointAt(i);
-        i += Character.charCount(c);
-        if (c == ' ') {
-          if (!spaceBefore) {
-            append(SPACE);
-          }
-          spaceBefore = removeSpaces;
-        } else {
-          append(c);
-          spaceBefore = false;
-        }
-      }
-    }
-
-    private void append(int c) {
-      if (c < 0x80) {
-        utf8[length++] = (byte) c;
-      } else if (c < 0x800) {
-        utf8[length++] = (byte) (0xc0 | c >> 6);
-        utf8[length++] = (byte) (0x80 | c & 0x3f);
-      } else if (c < 0x10000) {
-        utf8[length++] = (byte) (0xe0 | c >> 12);
-        utf8[length++] = (byte) (0x80 | c >> 6 & 0x3f);
-        utf8[length++] = (byte) (0x80 | c & 0x3f);
-      } else {
-        utf8[length++] = (byte) (0xf0 | c >> 18);
-        utf8[length++] = (byte) (0x80 | c >> 12 & 0x3f);
-        utf8[length++] = (byte) (0x80 | c >> 6 & 0x3f);
-        utf8[length++] = (byte) (0x80 | c & 0x3f);
-      }
+    private String withoutExtraSpaces(int from, int to) {
+      String part = text.substring(from, to).replaceAll(" +", " ");
+      int begin = from == 0 && part.startsWith(" ") ? 1 : 0;
+      int end = part.length() - (to == text.length() && part.endsWith(" ") ? 1 : 0);
+      return part.substring(begin, Math.max(begin, end));
     }
 
     /** Makes each character a symbol. */
     private void split() {
       clear();
-      if (starts.length < length) {
-        starts = new int[length];
-        grow(length);
+      if (starts.length < utf8.length) {
+        starts = new int[utf8.length];
+        grow(utf8.length);
       }
-      for (int at = 0; at < length; ) {
+      for (int at = 0; at < utf8.length; ) {
         int end = at + 1;
-        while (end < length && (utf8[end] & 0xc0) == 0x80) {
+        while (end < utf8.length && (utf8[end] & 0xc0) == 0x80) {
           end++;
         }
         starts[count()] = at;
-        add(find(at, end));
+        add(vocabulary.findText(utf8, at, end));
         at = end;
       }
     }
 
     @Override
     long merge(int left, int right) {
-      int id = find(starts[left], end(right));
+      int id = vocabulary.findText(utf8, starts[left], end(right));
       return id < 0 ? NONE : (long) ranks[id] << 32 | id;
     }
 
     private int end(int symbol) {
       int after = after(symbol);
-      return after < 0 ? length : starts[after];
-    }
-
-    /** The token of a text; a control token's name is no text. */
-    private int find(int from, int to) {
-      int id = vocabulary.find(utf8, from, to);
-      return id >= 0
-              && switch (vocabulary.kind(id)) {
-                case NORMAL, USER_DEFINED, UNUSED -> true;
-                case CONTROL, UNKNOWN, BYTE -> false;
-              }
-          ? id
-          : -1;
+      return after < 0 ? utf8.length : starts[after];
     }
 
     /**

@@ -21,8 +21,11 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece {
   private static final String NAME = "general.name";
   private static final int LONGEST_TEXT = 1 << 28;
 
-  /** What a space after a special token is left out for, see {@link #eatsSpace}. */
+  /** What {@link #eatsSpace} is about. */
   private static final String SPACE = " \t\n\u000b\f\r";
+
+  /** Tokens of Phi-3 that take no space with them. */
+  private static final Set<String> LEAVE_SPACE = Set.of("<unk>", "<s>", "<|endoftext|>");
 
   final Vocabulary vocabulary;
   private final OptionalInt bos;
@@ -45,7 +48,7 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece {
     this.unknown = tokenId(metadata, "unknown", vocabulary, defaults.unknown);
     this.addBos = adds(metadata, "bos", defaults.addBos, bos);
     this.addEos = adds(metadata, "eos", false, eos);
-    this.ends = EndTokens.of(metadata, vocabulary, eos);
+    this.ends = EndTokens.of(metadata, vocabulary, bos, eos);
     this.always = specials(false);
     this.all = specials(true);
     String name = metadata.string(NAME).orElse("").toLowerCase(Locale.ROOT);
@@ -76,8 +79,9 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece {
    *
    * @param addSpecial whether BOS goes in front and EOS behind, each if the model wants it ({@link
    *     #addBos}, {@link #addEos})
-   * @param parseSpecial whether the texts of control tokens, {@code <|im_end|>} and the like, become
-   *     those tokens; if not, they are text like any other. User-defined tokens are always found
+   * @param parseSpecial whether the texts of control tokens, {@code <|im_end|>} and the like,
+   *     become those tokens; if not, they are text like any other. User-defined tokens are always
+   *     found
    * @throws IllegalArgumentException if the text is longer than 2^28 characters
    */
   public final int[] encode(String text, boolean addSpecial, boolean parseSpecial) {
@@ -123,13 +127,16 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece {
   abstract Encoder encoder(String text, Ids out);
 
   /**
-   * The bytes that a token stands for: of text, in general part of a character only; of a control
-   * token, its name.
+   * The bytes that a token stands for, in general not whole characters; those of a control token
+   * are its name.
    *
    * @throws IllegalArgumentException for an id outside the vocabulary
    */
   public final byte[] bytes(int id) {
-    return check(id) ? textBytes(id) : vocabulary.utf8(id);
+    return switch (kind(id)) {
+      case NORMAL, UNUSED, BYTE -> textBytes(id);
+      case CONTROL, UNKNOWN, USER_DEFINED -> vocabulary.utf8(id);
+    };
   }
 
   /** The bytes of a token that stands for text. */
@@ -225,9 +232,9 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece {
     return addEos;
   }
 
-  /** Whether a token ends a generation: end of text, of turn, of message; a model may have several. */
+  /** Whether a token ends a generation: of text, turn or message. A model may have several. */
   public final boolean isEnd(int id) {
-    return ends.get(id);
+    return id >= 0 && ends.get(id);
   }
 
   /** The tokens that end a generation, ascending. */
@@ -257,15 +264,11 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece {
     return given.isPresent() || !fits ? given : standard;
   }
 
-  private static boolean adds(
-      Metadata metadata, String name, boolean standard, OptionalInt token) {
+  private static boolean adds(Metadata metadata, String name, boolean standard, OptionalInt token) {
     String key = "tokenizer.ggml.add_" + name + "_token";
-    boolean adds = metadata.bool(key).orElse(standard);
+    boolean adds = metadata.bool(key).orElse(standard && token.isPresent());
     if (adds && token.isEmpty()) {
-      throw Vocabulary.error(
-          metadata.source(),
-          idKey(name),
-          "missing, though " + key + " is " + (metadata.has(key) ? "" : "by default ") + "true");
+      throw Vocabulary.error(metadata.source(), idKey(name), "missing, though " + key + " is true");
     }
     return adds;
   }
@@ -290,9 +293,6 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece {
     return new SpecialTokens(vocabulary, texts.toArray(new String[0]));
   }
 
-  /** Tokens of Phi-3 that take no space with them. */
-  private static final Set<String> LEAVE_SPACE = Set.of("<unk>", "<s>", "<|endoftext|>");
-
   /**
    * Whether a token found in a text takes the white space after it along. Files do not say; Phi-3's
    * do, as llama.cpp knows by the model's name.
@@ -301,16 +301,11 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece {
     return eatSpace && !LEAVE_SPACE.contains(vocabulary.text(id));
   }
 
-  /** Checks an id; whether it stands for text. */
-  private boolean check(int id) {
+  private void check(int id) {
     if (id < 0 || id >= vocabulary.size()) {
       throw new IllegalArgumentException(
           "token " + id + ": outside the vocabulary, 0 to " + (vocabulary.size() - 1));
     }
-    return switch (vocabulary.kind(id)) {
-      case NORMAL, UNUSED, BYTE -> true;
-      case CONTROL, UNKNOWN, USER_DEFINED -> false;
-    };
   }
 
   /** The text with U+FFFD for each surrogate that has lost its other half. */

@@ -63,7 +63,8 @@ final class Vocabulary {
   /** A table beside the tokens must be as long as they are. */
   static void requireOnePerToken(String source, String key, int length, int tokens) {
     if (length != tokens) {
-      throw error(source, key, "expected one for each of the " + tokens + " tokens, found " + length);
+      throw error(
+          source, key, "expected one for each of the " + tokens + " tokens, found " + length);
     }
   }
 
@@ -126,6 +127,18 @@ final class Vocabulary {
     }
   }
 
+  /** As {@link #find(byte[], int, int)}, for text: a token of another kind has a name, no text. */
+  int findText(byte[] utf8, int from, int to) {
+    int id = find(utf8, from, to);
+    boolean text =
+        id >= 0
+            && switch (kind(id)) {
+              case NORMAL, USER_DEFINED, UNUSED -> true;
+              case CONTROL, UNKNOWN, BYTE -> false;
+            };
+    return text ? id : -1;
+  }
+
   private void enter(int id) {
     int from = texts.start(id);
     int to = texts.end(id);
@@ -136,12 +149,9 @@ final class Vocabulary {
     int slot = hash(texts.bytes, from, to) & mask;
     while (table[slot] != 0) {
       int other = table[slot] - 1;
-      if (Arrays.equals(
-          texts.bytes, from, to, texts.bytes, texts.start(other), texts.end(other))) {
+      if (Arrays.equals(texts.bytes, from, to, texts.bytes, texts.start(other), texts.end(other))) {
         throw error(
-            source,
-            TOKENS,
-            "token '" + text(id) + "' stands twice: as " + other + " and as " + id);
+            source, TOKENS, "token '" + text(id) + "' stands twice: as " + other + " and as " + id);
       }
       slot = slot + 1 & mask;
     }

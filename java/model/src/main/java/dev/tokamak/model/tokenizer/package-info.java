@@ -25,7 +25,8 @@
  *     <td>integer</td><td>further tokens that end a generation; tokens of well-known names do
  *     too</td></tr>
  * <tr><td>add_bos_token, add_eos_token</td><td>bool</td><td>whether a text gets them; left out:
- *     BOS for llama and some pre-tokenizers of gpt2 (llama-bpe, tekken), no EOS</td></tr>
+ *     BOS, if there is one, for llama and some pre-tokenizers of gpt2 (llama-bpe, tekken), no
+ *     EOS</td></tr>
  * <tr><td>add_space_prefix</td><td>bool</td><td>llama: a space goes in front of a text; left out:
  *     true</td></tr>
  * <tr><td>remove_extra_whitespaces</td><td>bool</td><td>llama: runs of spaces are one, none at
@@ -34,8 +35,8 @@
  *
  * <p>Behaviour is that of llama.cpp where the model's own tokenizer does not say otherwise. Known
  * differences: of overlapping special tokens the leftmost is taken (llama.cpp: the longest in the
- * text); text never becomes a control token without {@code parseSpecial}; spaces before punctuation
- * are kept when decoding. No Unicode normalisation is done: a file does not say that its model
- * wants NFC (Qwen's do).
+ * text); a control token's name in a text is not that token without {@code parseSpecial}; spaces
+ * before punctuation are kept when decoding. No Unicode normalisation is done: a file does not say
+ * that its model wants NFC (Qwen's do).
  */
 package dev.tokamak.model.tokenizer;
