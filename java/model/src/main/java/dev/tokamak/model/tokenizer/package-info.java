@@ -35,8 +35,9 @@
  *
  * <p>Behaviour is that of llama.cpp where the model's own tokenizer does not say otherwise. Known
  * differences: of overlapping special tokens the leftmost is taken (llama.cpp: the longest in the
- * text); a control token's name in a text is not that token without {@code parseSpecial}; spaces
- * before punctuation are kept when decoding. No Unicode normalisation is done: a file does not say
- * that its model wants NFC (Qwen's do).
+ * text); a control token's name in a text is not that token without {@code parseSpecial}; in
+ * decoding, spaces before punctuation are kept, and the space in front of a text is left out after
+ * BOS too. No Unicode normalisation is done: a file does not say that its model wants NFC (Qwen's
+ * do).
  */
 package dev.tokamak.model.tokenizer;
