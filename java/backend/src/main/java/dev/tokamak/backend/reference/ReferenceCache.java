@@ -75,10 +75,9 @@ final class ReferenceCache {
       for (int i = block; i < block + 32; i++) {
         largest = Math.max(largest, Math.abs(x[i]));
       }
-      float scale = largest / 127;
-      float stored = Float.float16ToFloat(Float.floatToFloat16(scale));
+      float scale = Float.float16ToFloat(Float.floatToFloat16(largest / 127));
       for (int i = block; i < block + 32; i++) {
-        x[i] = scale == 0 ? 0 : Math.round(x[i] / scale) * stored;
+        x[i] = scale == 0 ? 0 : (float) Math.rint(x[i] / scale) * scale;
       }
     }
   }
