@@ -4,7 +4,12 @@
 module dev.tokamak.cli {
   requires dev.tokamak.generate;
   requires info.picocli;
+  requires me.tongfei.progressbar;
+  requires tools.jackson.core;
 
+  // picocli fills in the options.
   opens dev.tokamak.cli to
+      info.picocli;
+  opens dev.tokamak.cli.command to
       info.picocli;
 }

@@ -1,22 +1,195 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.cli;
 
+import dev.tokamak.cli.command.Batch;
+import dev.tokamak.cli.command.Bench;
+import dev.tokamak.cli.command.Detokenize;
+import dev.tokamak.cli.command.Devices;
+import dev.tokamak.cli.command.Inspect;
+import dev.tokamak.cli.command.Perplexity;
+import dev.tokamak.cli.command.Predict;
+import dev.tokamak.cli.command.Run;
+import dev.tokamak.cli.command.Tokenize;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.function.Function;
+import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Help.Ansi;
 import picocli.CommandLine.HelpCommand;
+import picocli.CommandLine.MaxValuesExceededException;
+import picocli.CommandLine.MissingParameterException;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.UnmatchedArgumentException;
 
-/** The list of commands. */
+/** The list of commands, and what becomes of their failures. */
 @Command(
     name = "tokamak",
     description = "The JVM's own large-language-model runtime.",
     version = "tokamak 0.1.0-SNAPSHOT",
     mixinStandardHelpOptions = true,
     synopsisSubcommandLabel = "COMMAND",
-    subcommands = {HelpCommand.class})
+    footer = {"", "tokamak COMMAND --help tells a command's options."})
 public final class Main {
+  /** The work is done. */
+  static final int DONE = 0;
+
+  /** The work failed. */
+  static final int FAILED = 1;
+
+  /** The command line was wrong. */
+  static final int USAGE = 2;
+
+  private static final Map<String, Function<Console, Object>> COMMANDS = commands();
+
+  private static Map<String, Function<Console, Object>> commands() {
+    var commands = new LinkedHashMap<String, Function<Console, Object>>();
+    commands.put("run", Run::new);
+    commands.put("batch", Batch::new);
+    commands.put("predict", Predict::new);
+    commands.put("perplexity", Perplexity::new);
+    commands.put("bench", Bench::new);
+    commands.put("tokenize", Tokenize::new);
+    commands.put("detokenize", Detokenize::new);
+    commands.put("inspect", Inspect::new);
+    commands.put("devices", Devices::new);
+    commands.put("help", _ -> new HelpCommand());
+    commands.put("generate-completion", _ -> new AutoComplete.GenerateCompletion());
+    return commands;
+  }
+
   private Main() {}
 
   public static void main(String[] arguments) {
-    System.exit(new CommandLine(new Main()).execute(arguments));
+    Console console = Console.ofProcess();
+    int status = execute(console, arguments);
+    Interrupt.finished();
+    System.exit(status);
+  }
+
+  /** Runs one command line and returns the exit status. */
+  static int execute(Console console, String... arguments) {
+    try {
+      CommandLine line = line(console, arguments);
+      checkValues(line, arguments);
+      int status = line.execute(arguments);
+      line.getOut().flush();
+      console.out().flush();
+      return status;
+    } catch (ParameterException e) {
+      return misused(console, e);
+    } catch (IOException | RuntimeException | Error e) {
+      return fail(console, e, isDebug(arguments));
+    }
+  }
+
+  private static CommandLine line(Console console, String[] arguments) {
+    CommandLine line = new CommandLine(new Main());
+    // Building a command's model costs as much as a small command's work: only the one asked for.
+    boolean one = arguments.length > 0 && COMMANDS.containsKey(arguments[0]);
+    boolean all = !one || List.of("help", "generate-completion").contains(arguments[0]);
+    COMMANDS.forEach(
+        (name, command) -> {
+          if (all || name.equals(arguments[0])) {
+            line.addSubcommand(name, new CommandLine(command.apply(console)));
+          }
+        });
+    return line.setOut(new PrintWriter(console.out(), false, StandardCharsets.UTF_8))
+        .setErr(new PrintWriter(console.err(), true))
+        .setColorScheme(
+            CommandLine.Help.defaultColorScheme(console.colour() ? Ansi.ON : Ansi.OFF))
+        .setUsageHelpAutoWidth(false)
+        .setExpandAtFiles(false)
+        .setInterpolateVariables(false)
+        .setAllowOptionsAsOptionParameters(true)
+        .setPosixClusteredShortOptionsAllowed(false)
+        .setParameterExceptionHandler((e, _) -> misused(console, e))
+        .setExecutionExceptionHandler(
+            (e, _, _) -> fail(console, e, isDebug(arguments)));
+  }
+
+  /**
+   * Looks for options without their values. picocli would take any value that begins like an option,
+   * {@code -p -hello}, for a missing one; here only an option's full name is.
+   */
+  private static void checkValues(CommandLine line, String[] arguments) {
+    CommandLine command = arguments.length == 0 ? null : line.getSubcommands().get(arguments[0]);
+    if (command == null) {
+      return;
+    }
+    CommandSpec spec = command.getCommandSpec();
+    for (int i = 1; i < arguments.length; i++) {
+      OptionSpec option = spec.findOption(arguments[i]);
+      if (option == null || option.arity().min() == 0) {
+        continue;
+      }
+      i++;
+      if (i == arguments.length || spec.findOption(arguments[i]) != null) {
+        throw new MissingParameterException(
+            command,
+            option,
+            "missing value: " + arguments[i - 1] + " " + option.paramLabel()
+                + (i == arguments.length ? "" : ", found option " + arguments[i]));
+      }
+    }
+  }
+
+  private static int misused(Console console, ParameterException e) {
+    String command = e.getCommandLine().getCommandSpec().qualifiedName();
+    console.err().println(
+        "tokamak: " + Visible.line(problem(e)) + " (" + command + " --help shows how)");
+    return USAGE;
+  }
+
+  private static String problem(ParameterException e) {
+    if (e instanceof UnmatchedArgumentException unmatched) {
+      String argument = unmatched.getUnmatched().getFirst();
+      CommandSpec command = e.getCommandLine().getCommandSpec();
+      boolean option = argument.startsWith("-");
+      Set<String> known = option ? command.optionsMap().keySet() : command.subcommands().keySet();
+      String kind = option ? "option " : known.isEmpty() ? "argument " : "command ";
+      return "unknown " + kind + Visible.quoted(argument)
+          + Spelling.nearest(argument, known).map(near -> "; did you mean " + near + "?").orElse("");
+    }
+    String message = e.getMessage().replaceFirst("^Error: ", "");
+    if (message.startsWith("Missing required option")
+        && e instanceof MissingParameterException missing
+        && missing.getMissing().getFirst() instanceof OptionSpec option) {
+      return "missing " + option.longestName() + " " + option.paramLabel() + ": "
+          + option.description()[0];
+    }
+    if (e instanceof MaxValuesExceededException) {
+      // picocli lists every group with every value
+      message =
+          message.replaceFirst(
+              "^expected only one match but got \\[(.*?)].*", "give only one of $1");
+    }
+    return message.substring(0, 1).toLowerCase(Locale.ROOT) + message.substring(1);
+  }
+
+  private static boolean isDebug(String[] arguments) {
+    return List.of(arguments).contains("--debug");
+  }
+
+  private static int fail(Console console, Throwable thrown, boolean debug) {
+    for (Throwable at = thrown; at != null; at = at.getCause()) {
+      if (at instanceof StandardOutput.ClosedException closed && closed.readerGone()) {
+        return DONE; // who reads has read enough
+      }
+    }
+    if (debug) {
+      thrown.printStackTrace(console.err());
+    }
+    console.err().println("tokamak: " + Failure.line(thrown));
+    return FAILED;
   }
 }

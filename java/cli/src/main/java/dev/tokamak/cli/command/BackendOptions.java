@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.cli.command;
+
+import dev.tokamak.backend.Backends;
+import java.util.Optional;
+import java.util.OptionalInt;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.TypeConversionException;
+
+/** What the work runs on. */
+@Command
+final class BackendOptions {
+  @Option(
+      names = "--backend",
+      paramLabel = "auto|cpu|reference",
+      defaultValue = Backends.AUTO,
+      converter = Name.class,
+      description = "What computes; auto: the best that this machine has.")
+  private String backend;
+
+  @Option(
+      names = "--threads",
+      paramLabel = "N",
+      converter = Whole.class,
+      description = "Threads of the CPU backend; by default one for each processor it may use.")
+  private Integer threads;
+
+  @Option(
+      names = "--cpu-level",
+      paramLabel = "LEVEL",
+      description = "Instruction-set level of the CPU backend; by default the best there is.")
+  private String cpuLevel;
+
+  Backends.Options options() {
+    return new Backends.Options(
+        backend,
+        threads == null ? OptionalInt.empty() : OptionalInt.of(threads),
+        Optional.ofNullable(cpuLevel));
+  }
+
+  private static final class Name implements ITypeConverter<String> {
+    @Override
+    public String convert(String value) {
+      if (!value.equals(Backends.AUTO) && !Backends.names().contains(value)) {
+        throw new TypeConversionException(
+            "expected auto, " + String.join(", ", Backends.names()) + ", found '" + value + "'");
+      }
+      return value;
+    }
+  }
+}

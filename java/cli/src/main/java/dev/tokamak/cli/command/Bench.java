@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.cli.command;
+
+import dev.tokamak.backend.cpu.CpuBackend;
+import dev.tokamak.cli.Console;
+import dev.tokamak.cli.Failure;
+import dev.tokamak.cli.Json;
+import dev.tokamak.cli.Quantity;
+import dev.tokamak.generate.Capacity;
+import dev.tokamak.generate.Sampler;
+import dev.tokamak.generate.SamplerOptions;
+import dev.tokamak.model.Inference;
+import dev.tokamak.model.Model;
+import dev.tokamak.model.format.gguf.GgufType;
+import dev.tokamak.model.format.gguf.TensorInfo;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.EnumMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalLong;
+import java.util.SplittableRandom;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import tools.jackson.core.JsonGenerator;
+
+/** How fast a model is here, beside what the machine could do. */
+@Command(
+    name = "bench",
+    description = {
+      "Measures prefill and decode with random tokens, and the machine's roofline: medians of the"
+          + " repetitions; spread is largest less smallest, by the median.",
+      "The roofline's fraction is, for decode, the bytes of weights that a step reads, by the"
+          + " measured read bandwidth; for prefill the operations of all matrices but the output"
+          + " head, by the measured peak of the arithmetic that the weights' type takes."
+    })
+public final class Bench implements Runnable {
+  @Option(
+      names = "-p",
+      paramLabel = "N",
+      defaultValue = "512",
+      converter = Whole.class,
+      description = "Tokens of prompt to prefill; by default ${DEFAULT-VALUE}.")
+  private int prompt;
+
+  @Option(
+      names = "-n",
+      paramLabel = "N",
+      defaultValue = "128",
+      converter = Whole.class,
+      description = "Tokens to decode after each other; by default ${DEFAULT-VALUE}.")
+  private int decode;
+
+  @Option(
+      names = "-b",
+      paramLabel = "N",
+      defaultValue = "1",
+      converter = Whole.class,
+      description = "Sequences that decode together; by default ${DEFAULT-VALUE}.")
+  private int batch;
+
+  @Option(
+      names = "-r",
+      paramLabel = "N",
+      defaultValue = "5",
+      converter = Whole.class,
+      description = "Repetitions; by default ${DEFAULT-VALUE}.")
+  private int repetitions;
+
+  @Mixin private ModelArguments arguments;
+
+  private final Console console;
+
+  public Bench(Console console) {
+    this.console = console;
+  }
+
+  /**
+   * Tokens per second.
+   *
+   * @param fraction of the roofline
+   */
+  private record Speed(double median, double spread, OptionalDouble fraction) {}
+
+  private record Result(
+      Model model,
+      GgufType type,
+      Optional<CpuBackend> cpu,
+      Optional<CpuBackend.Roofline> roofline,
+      Speed prefill,
+      Speed decode,
+      OptionalLong peakBytes) {}
+
+  @Override
+  public void run() {
+    try (Model model = arguments.open(console)) {
+      int context = Math.max(prompt, decode);
+      Capacity capacity = arguments.capacity(model, context);
+      if (capacity.context() < context) {
+        throw new Failure(
+            "context " + capacity.context() + " is too small for -p " + prompt + " and -n " + decode
+                + "; give smaller ones, or --ctx");
+      }
+      arguments.announce(console, model, capacity);
+      Result result = measure(model, capacity);
+      if (arguments.output.json) {
+        Json.line(console.out(), json -> write(json, result));
+      } else {
+        print(result);
+      }
+    }
+  }
+
+  private Result measure(Model model, Capacity capacity) {
+    double[] prefills = new double[repetitions];
+    double[] decodes = new double[repetitions];
+    int rows = Math.max(batch, Math.min(capacity.chunk(), prompt));
+    var shape =
+        new Inference.Shape(capacity.context(), rows, batch, batch, capacity.cacheType());
+    try (Inference inference = model.prepare(shape);
+        var progress = ProgressLine.pieces(console, arguments.output.quiet, "bench", "runs")) {
+      var work = new Work(inference, model.architecture().vocabulary(), arguments.seed);
+      work.prefill(prompt); // warms up
+      work.decode(batch, Math.min(decode, 8));
+      for (int i = 0; i < repetitions; i++) {
+        prefills[i] = prompt / work.prefill(prompt);
+        decodes[i] = (double) batch * decode / work.decode(batch, decode);
+        progress.at(i + 1, repetitions);
+      }
+    }
+    OptionalLong peak = peakBytes(); // before the roofline's own buffers
+    Optional<CpuBackend> cpu =
+        model.backend().backend() instanceof CpuBackend b ? Optional.of(b) : Optional.empty();
+    Optional<CpuBackend.Roofline> roofline = cpu.map(CpuBackend::roofline);
+    GgufType type = type(model);
+    Speed prefill =
+        speed(
+            prefills,
+            roofline.map(r -> model.operationsPerToken() / peakOperations(r, type)));
+    Speed decode =
+        speed(
+            decodes,
+            roofline.map(r -> model.bytesPerToken() / r.bytesPerSecond() / batch));
+    return new Result(model, type, cpu, roofline, prefill, decode, peak);
+  }
+
+  /**
+   * @param seconds that a token takes at the roofline
+   */
+  private static Speed speed(double[] perSecond, Optional<Double> seconds) {
+    double[] sorted = perSecond.clone();
+    Arrays.sort(sorted);
+    int n = sorted.length;
+    double median = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+    return new Speed(
+        median,
+        (sorted[n - 1] - sorted[0]) / median,
+        seconds.isPresent() ? OptionalDouble.of(median * seconds.get()) : OptionalDouble.empty());
+  }
+
+  /** Operations per second of the arithmetic that the kernels use for a type of weights. */
+  private static double peakOperations(CpuBackend.Roofline roofline, GgufType type) {
+    return switch (type) {
+      case F32, F16 -> roofline.floatOps();
+      case BF16 -> roofline.bf16Ops() > 0 ? roofline.bf16Ops() : roofline.floatOps();
+      default -> roofline.int8Ops();
+    };
+  }
+
+  /** The type of most weights. */
+  private static GgufType type(Model model) {
+    Map<GgufType, Long> elements = new EnumMap<>(GgufType.class);
+    for (TensorInfo tensor : model.file().gguf().tensors()) {
+      elements.merge(tensor.type(), tensor.elements(), Long::sum);
+    }
+    return elements.entrySet().stream().max(Map.Entry.comparingByValue(Comparator.naturalOrder()))
+        .orElseThrow()
+        .getKey();
+  }
+
+  /** The largest resident memory of this process so far, as Linux tells it. */
+  private static OptionalLong peakBytes() {
+    try {
+      return Files.readAllLines(Path.of("/proc/self/status")).stream()
+          .filter(line -> line.startsWith("VmHWM:"))
+          .mapToLong(line -> 1024 * Long.parseLong(line.replaceAll("\\D", "")))
+          .findFirst();
+    } catch (IOException _) {
+      return OptionalLong.empty();
+    }
+  }
+
+  /** The steps that are timed: forward passes, and the choice of the likeliest token. */
+  private static final class Work {
+    private final Inference inference;
+    private final int vocabulary;
+    private final SplittableRandom random;
+    private final Sampler sampler;
+    private final float[] logits;
+    private final int[] none = {};
+
+    Work(Inference inference, int vocabulary, long seed) {
+      this.inference = inference;
+      this.vocabulary = vocabulary;
+      random = new SplittableRandom(seed);
+      sampler = new Sampler(vocabulary);
+      logits = new float[vocabulary];
+    }
+
+    /** Seconds from a prompt to its first token. */
+    double prefill(int tokens) {
+      int sequence = inference.begin();
+      long start = System.nanoTime();
+      for (int i = 0; i < tokens; ) {
+        while (i < tokens && inference.room() > 0) {
+          inference.add(sequence, random.nextInt(vocabulary));
+          i++;
+        }
+        int row = i == tokens ? inference.wantLogits() : -1;
+        inference.step();
+        if (row >= 0) {
+          choose(row);
+        }
+      }
+      double seconds = (System.nanoTime() - start) / 1e9;
+      inference.end(sequence);
+      return seconds;
+    }
+
+    /** Seconds of so many steps from an empty cache, a token of each sequence in each. */
+    double decode(int sequences, int steps) {
+      int[] open = new int[sequences];
+      for (int i = 0; i < sequences; i++) {
+        open[i] = inference.begin();
+      }
+      int[] rows = new int[sequences];
+      long start = System.nanoTime();
+      for (int step = 0; step < steps; step++) {
+        for (int i = 0; i < sequences; i++) {
+          inference.add(open[i], random.nextInt(vocabulary));
+          rows[i] = inference.wantLogits();
+        }
+        inference.step();
+        for (int row : rows) {
+          choose(row);
+        }
+      }
+      double seconds = (System.nanoTime() - start) / 1e9;
+      for (int sequence : open) {
+        inference.end(sequence);
+      }
+      return seconds;
+    }
+
+    private void choose(int row) {
+      inference.logits(row, logits);
+      sampler.sample(SamplerOptions.greedy(), logits, none, 0);
+    }
+  }
+
+  private void print(Result result) {
+    Model model = result.model;
+    row("model", arguments.name() + ", " + result.type + ", " + Quantity.bytes(
+        model.file().gguf().bytes()) + ", " + Quantity.of(model.parameters(), "") + " parameters");
+    row("backend", model.backend().backend().name() + ": "
+        + model.backend().backend().description());
+    result.roofline.ifPresent(
+        r -> row("roofline", Quantity.of(r.bytesPerSecond(), "B/s") + " read, "
+            + Quantity.of(r.floatOps(), "OP/s") + " float32, "
+            + Quantity.of(r.int8Ops(), "OP/s") + " int8"
+            + (r.bf16Ops() > 0 ? ", " + Quantity.of(r.bf16Ops(), "OP/s") + " bfloat16" : "")));
+    row("load", Quantity.significant(model.loadSeconds()) + " s");
+    row("prefill", text(result.prefill) + " (-p " + prompt + ")");
+    row("decode", text(result.decode) + " (-n " + decode + ", -b " + batch + ")");
+    result.peakBytes.ifPresent(peak -> row("memory", Quantity.bytes(peak) + " resident at most"));
+  }
+
+  private void row(String title, String text) {
+    console.out().printf("%-10s%s%n", title, text);
+  }
+
+  private static String text(Speed speed) {
+    return Quantity.significant(speed.median) + " tok/s, spread " + Quantity.percent(speed.spread)
+        + (speed.fraction.isPresent()
+            ? ", " + Quantity.percent(speed.fraction.getAsDouble()) + " of the roofline"
+            : "");
+  }
+
+  private void write(JsonGenerator json, Result result) {
+    json.writeObjectPropertyStart("cpu");
+    json.writeStringProperty("name", Processor.ofMachine().name());
+    json.writeStringProperty("backend", result.model.backend().backend().name());
+    result.cpu.ifPresent(
+        cpu -> {
+          json.writeStringProperty("level", cpu.level());
+          json.writeNumberProperty("threads", cpu.threads());
+        });
+    result.roofline.ifPresent(r -> Devices.writeRoofline(json, r));
+    json.writeEndObject();
+    json.writeObjectPropertyStart("model");
+    json.writeNumberProperty("bytes", result.model.file().gguf().bytes());
+    json.writeNumberProperty("parameters", result.model.parameters());
+    json.writeStringProperty("type", result.type.toString());
+    json.writeEndObject();
+    json.writeNumberProperty("load_s", result.model.loadSeconds());
+    write(json, "prefill", result.prefill);
+    write(json, "decode", result.decode);
+    result.peakBytes.ifPresent(peak -> json.writeNumberProperty("peak_rss_bytes", peak));
+    json.writeNumberProperty("p", prompt);
+    json.writeNumberProperty("n", decode);
+    json.writeNumberProperty("b", batch);
+    json.writeNumberProperty("r", repetitions);
+  }
+
+  private static void write(JsonGenerator json, String name, Speed speed) {
+    json.writeObjectPropertyStart(name);
+    json.writeNumberProperty("tok_s", speed.median);
+    json.writeNumberProperty("spread", speed.spread);
+    Json.number(json, "roofline_fraction", speed.fraction.orElse(Double.NaN));
+    json.writeEndObject();
+  }
+}
