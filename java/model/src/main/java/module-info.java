@@ -5,7 +5,8 @@ module dev.tokamak.model {
   requires transitive dev.tokamak.backend;
 
   exports dev.tokamak.model;
-
+  // What the engine makes of a file, without opening it as a model.
+  exports dev.tokamak.model.family;
   exports dev.tokamak.model.format;
   exports dev.tokamak.model.format.gguf;
   exports dev.tokamak.model.tokenizer;

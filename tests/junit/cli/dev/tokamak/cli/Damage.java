@@ -23,20 +23,22 @@ final class Damage {
     return Files.write(folder.resolve("nan.gguf"), bytes);
   }
 
-  /** Every place where a text stands holds another of the same length. */
-  static Path withText(Path folder, String text, String other) throws IOException {
+  /** Every place where one text stands holds the other, and the other way round. */
+  static Path withSwapped(Path folder, String one, String other) throws IOException {
     byte[] bytes = bytes();
-    byte[] from = text.getBytes(StandardCharsets.UTF_8);
+    byte[] from = one.getBytes(StandardCharsets.UTF_8);
     byte[] to = other.getBytes(StandardCharsets.UTF_8);
     int found = 0;
     for (int at = 0; at + from.length <= bytes.length; at++) {
-      if (Arrays.equals(bytes, at, at + from.length, from, 0, from.length)) {
-        System.arraycopy(to, 0, bytes, at, to.length);
+      boolean isFrom = Arrays.equals(bytes, at, at + from.length, from, 0, from.length);
+      boolean isTo = Arrays.equals(bytes, at, at + from.length, to, 0, to.length);
+      if (isFrom || isTo) {
+        System.arraycopy(isFrom ? to : from, 0, bytes, at, to.length);
         found++;
       }
     }
     if (found == 0 || from.length != to.length) {
-      throw new AssertionError(text + " is not there, or not as long as " + other);
+      throw new AssertionError(one + " is not there, or not as long as " + other);
     }
     return Files.write(folder.resolve("changed.gguf"), bytes);
   }

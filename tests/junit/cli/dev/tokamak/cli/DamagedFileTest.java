@@ -3,7 +3,6 @@ package dev.tokamak.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -40,31 +39,34 @@ class DamagedFileTest {
   @Test
   void missingTensor() throws Exception {
     refused(
-        Damage.withText(folder, "blk.0.attn_q.weight", "blk.0.attn_x.weight"),
+        Damage.withSwapped(folder, "blk.0.attn_q.weight", "blk.0.attn_x.weight"),
         "tensor blk.0.attn_q.weight: missing");
   }
 
   @Test
   void wrongShape() throws Exception {
     refused(
-        Damage.withText(folder, "llama.embedding_length", "llama.embedding_lengtk"),
-        "llama.embedding_length");
-    byte[] bytes = Files.readAllBytes(Damage.withText(folder, "blk.0.attn_q.weight", "blk.0.attn_y.weight"));
-    Files.write(Path.of(folder + "/swap.gguf"), bytes);
+        Damage.withSwapped(folder, "blk.0.attn_q.weight", "blk.0.attn_k.weight"),
+        "tensor blk.0.attn_q.weight: expected shape [64, 64], found [64, 32]");
+  }
+
+  @Test
+  void missingKey() throws Exception {
     refused(
-        Damage.withText(folder, "output_norm.weight", "output_nurm.weight"),
-        "tensor output_norm.weight: missing");
+        Damage.withSwapped(folder, "llama.embedding_length", "llama.embedding_lengtk"),
+        "llama.embedding_length");
   }
 
   @Test
   void unknownTokenizer() throws Exception {
-    refused(Damage.withText(folder, "tokenizer.ggml.tokens", "tokenizer.ggml.tokenz"),
+    refused(
+        Damage.withSwapped(folder, "tokenizer.ggml.tokens", "tokenizer.ggml.tokenz"),
         "metadata key tokenizer.ggml.tokens: missing");
   }
 
   @Test
   void inspectListsWhatDoesNotRun() throws Exception {
-    Path file = Damage.withText(folder, "general.architecture", "general.architexture");
+    Path file = Damage.withSwapped(folder, "general.architecture", "general.architexture");
     var json = Cli.run("inspect", file.toString(), "--json").json();
     assertThat(json.get("runs").asBoolean()).isFalse();
     assertThat(json.get("obstacles").toString()).contains("general.architecture");

@@ -11,6 +11,7 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.nio.file.NoSuchFileException;
+import tools.jackson.core.exc.JacksonIOException;
 
 /** The work cannot be done; the message is the one line that the user reads. */
 public final class Failure extends RuntimeException {
@@ -36,6 +37,7 @@ public final class Failure extends RuntimeException {
       case BackendException e -> e.getMessage();
       case PromptException e -> e.getMessage();
       case UncheckedIOException e -> message(e.getCause());
+      case JacksonIOException e -> message(e.getCause());
       case NoSuchFileException e -> e.getFile() + ": no such file";
       case AccessDeniedException e -> e.getFile() + ": permission denied";
       case FileSystemException e when e.getReason() != null ->

@@ -161,6 +161,9 @@ public final class Main {
           + Spelling.nearest(argument, known).map(near -> "; did you mean " + near + "?").orElse("");
     }
     String message = e.getMessage().replaceFirst("^Error: ", "");
+    if (message.equals("Missing required subcommand")) {
+      return "no command given";
+    }
     if (message.startsWith("Missing required option")
         && e instanceof MissingParameterException missing
         && missing.getMissing().getFirst() instanceof OptionSpec option) {
@@ -171,7 +174,7 @@ public final class Main {
       // picocli lists every group with every value
       message =
           message.replaceFirst(
-              "^expected only one match but got \\[(.*?)].*", "give only one of $1");
+              "^expected only one match but got [\\[(](.*?)[\\])]=.*", "give only one of $1");
     }
     return message.substring(0, 1).toLowerCase(Locale.ROOT) + message.substring(1);
   }

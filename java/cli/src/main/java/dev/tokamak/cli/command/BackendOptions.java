@@ -2,6 +2,8 @@
 package dev.tokamak.cli.command;
 
 import dev.tokamak.backend.Backends;
+import dev.tokamak.backend.cpu.CpuBackend;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import picocli.CommandLine.Command;
@@ -30,6 +32,7 @@ final class BackendOptions {
   @Option(
       names = "--cpu-level",
       paramLabel = "LEVEL",
+      converter = Level.class,
       description = "Instruction-set level of the CPU backend; by default the best there is.")
   private String cpuLevel;
 
@@ -38,6 +41,19 @@ final class BackendOptions {
         backend,
         threads == null ? OptionalInt.empty() : OptionalInt.of(threads),
         Optional.ofNullable(cpuLevel));
+  }
+
+  private static final class Level implements ITypeConverter<String> {
+    @Override
+    public String convert(String value) {
+      // Empty without the native library: then the backend says what is wrong.
+      List<String> levels = CpuBackend.levels();
+      if (!levels.isEmpty() && !levels.contains(value)) {
+        throw new TypeConversionException(
+            "expected " + String.join(", ", levels) + ", found '" + value + "'");
+      }
+      return value;
+    }
   }
 
   private static final class Name implements ITypeConverter<String> {
