@@ -72,12 +72,12 @@ static int64_t attention_scratch(const Cache& cache, int64_t heads) {
 template <int Queries>
 TK_INLINE void scores(const float* q, int64_t padded, const float* k, int64_t head_dim, float* p) {
   Floats sum[Queries];
-  for (int i = 0; i < Queries; i++) sum[i] = zero();
+  TK_UNROLL for (int i = 0; i < Queries; i++) sum[i] = zero();
   for (int64_t d = 0; d < head_dim; d++) {
     const Floats keys = load(k + d * 16);  // (16 positions)
-    for (int i = 0; i < Queries; i++) sum[i] = fma(set(q[i * padded + d]), keys, sum[i]);
+    TK_UNROLL for (int i = 0; i < Queries; i++) sum[i] = fma(set(q[i * padded + d]), keys, sum[i]);
   }
-  for (int i = 0; i < Queries; i++) store(p + i * 16, sum[i]);
+  TK_UNROLL for (int i = 0; i < Queries; i++) store(p + i * 16, sum[i]);
 }
 
 /** o[query] = o[query] * c[query] + sum over t < count of p[query][t] * v[t]. */
@@ -85,21 +85,21 @@ template <int Queries, int Vectors>
 TK_INLINE void add_values(const float* v, int64_t padded, int count, const float* p, const float* c,
                           float* o) {
   Floats sum[Queries][Vectors];
-  for (int i = 0; i < Queries; i++) {
-    for (int j = 0; j < Vectors; j++) {
+  TK_UNROLL for (int i = 0; i < Queries; i++) {
+    TK_UNROLL for (int j = 0; j < Vectors; j++) {
       sum[i][j] = mul(load(o + i * padded + j * 16), set(c[i]));
     }
   }
   for (int t = 0; t < count; t++) {
     Floats values[Vectors];
-    for (int j = 0; j < Vectors; j++) values[j] = load(v + t * padded + j * 16);
-    for (int i = 0; i < Queries; i++) {
+    TK_UNROLL for (int j = 0; j < Vectors; j++) values[j] = load(v + t * padded + j * 16);
+    TK_UNROLL for (int i = 0; i < Queries; i++) {
       const Floats weight = set(p[i * 16 + t]);
-      for (int j = 0; j < Vectors; j++) sum[i][j] = fma(weight, values[j], sum[i][j]);
+      TK_UNROLL for (int j = 0; j < Vectors; j++) sum[i][j] = fma(weight, values[j], sum[i][j]);
     }
   }
-  for (int i = 0; i < Queries; i++) {
-    for (int j = 0; j < Vectors; j++) store(o + i * padded + j * 16, sum[i][j]);
+  TK_UNROLL for (int i = 0; i < Queries; i++) {
+    TK_UNROLL for (int j = 0; j < Vectors; j++) store(o + i * padded + j * 16, sum[i][j]);
   }
 }
 

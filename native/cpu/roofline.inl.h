@@ -35,11 +35,11 @@ static int64_t read_all(const void* memory, int64_t bytes) {
   constexpr int streams = kChains < 8 ? kChains : 8;
   const char* p = static_cast<const char*>(memory);
   Ints sum[streams];
-  for (int i = 0; i < streams; i++) sum[i] = set_ints(0);
+  TK_UNROLL for (int i = 0; i < streams; i++) sum[i] = set_ints(0);
   for (int64_t at = 0; at + streams * 64 <= bytes; at += streams * 64) {
-    for (int i = 0; i < streams; i++) sum[i] = add(sum[i], load_ints(p + at + i * 64));
+    TK_UNROLL for (int i = 0; i < streams; i++) sum[i] = add(sum[i], load_ints(p + at + i * 64));
   }
-  for (int i = 1; i < streams; i++) sum[0] = add(sum[0], sum[i]);
+  TK_UNROLL for (int i = 1; i < streams; i++) sum[0] = add(sum[0], sum[i]);
   int32_t lanes[16];
   store_ints(lanes, sum[0]);
   int64_t total = 0;
@@ -50,10 +50,10 @@ static int64_t read_all(const void* memory, int64_t bytes) {
 /** Operations (a product and a sum are two) of `rounds` rounds of float32 multiply-adds. */
 static double multiply_floats(int64_t rounds) {
   Floats sum[kChains];
-  for (int i = 0; i < kChains; i++) sum[i] = set(0.001f);
+  TK_UNROLL for (int i = 0; i < kChains; i++) sum[i] = set(0.001f);
   const Floats factor = set(0.999f), summand = set(0.001f);
   for (int64_t round = 0; round < rounds; round++) {
-    for (int i = 0; i < kChains; i++) {
+    TK_UNROLL for (int i = 0; i < kChains; i++) {
       sum[i] = fma(sum[i], factor, summand);
       opaque(sum[i]);
     }
@@ -64,11 +64,11 @@ static double multiply_floats(int64_t rounds) {
 /** The same of int8 products. */
 static double multiply_bytes(int64_t rounds) {
   Ints sum[kChains];
-  for (int i = 0; i < kChains; i++) sum[i] = set_ints(0);
+  TK_UNROLL for (int i = 0; i < kChains; i++) sum[i] = set_ints(0);
   Ints weights = set_ints(0x01010101);
   const Ints values = set_ints(0x02020202);
   for (int64_t round = 0; round < rounds; round++) {
-    for (int i = 0; i < kChains; i++) {
+    TK_UNROLL for (int i = 0; i < kChains; i++) {
       opaque(weights);  // or the products would be made once
       sum[i] = dot4_small(sum[i], weights, values);
       opaque(sum[i]);
@@ -81,10 +81,10 @@ static double multiply_bytes(int64_t rounds) {
 /** The same of bf16 products. */
 static double multiply_bf16(int64_t rounds) {
   Floats sum[kChains];
-  for (int i = 0; i < kChains; i++) sum[i] = zero();
+  TK_UNROLL for (int i = 0; i < kChains; i++) sum[i] = zero();
   const Ints ones = set_ints(0x3f803f80);
   for (int64_t round = 0; round < rounds; round++) {
-    for (int i = 0; i < kChains; i++) {
+    TK_UNROLL for (int i = 0; i < kChains; i++) {
       sum[i] = dot_bf16(sum[i], ones, ones);
       opaque(sum[i]);
     }

@@ -16,8 +16,6 @@
 
 namespace TK_LEVEL {
 
-#define TK_UNROLL _Pragma("GCC unroll 16")
-
 #if TK_VEC_AVX512
 constexpr int float_sums = 24, int8_sums = 12;
 #elif TK_VEC_AVX2

@@ -40,6 +40,9 @@
 
 #define TK_INLINE static inline __attribute__((always_inline))
 
+/** Before a loop over an array of vectors that is to stay in registers. */
+#define TK_UNROLL _Pragma("GCC unroll 16")
+
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
 #define TK_VEC_AVX512 1
 #include "vec/avx512.h"
