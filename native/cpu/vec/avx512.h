@@ -3,12 +3,15 @@
 // vec.h on AVX-512 (F, BW, VL, DQ), with VNNI and BF16 where the level has them.
 #pragma once
 
-// GCC 12 sees the registers that these intrinsics leave undefined as a mistake of ours.
+#if defined(__clang__)
+#include <immintrin.h>
+#else  // GCC 12 sees the registers that its own intrinsics leave undefined as a mistake of ours
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #include <immintrin.h>
 #pragma GCC diagnostic pop
+#endif
 
 namespace TK_LEVEL {
 
