@@ -154,7 +154,8 @@ uint16_t float_to_bf16(float value) {
   return static_cast<uint16_t>((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-std::vector<uint8_t> random_blocks(const std::string& name, int64_t elements, Random& random) {
+std::vector<uint8_t> random_blocks(const std::string& name, int64_t elements, Random& random,
+                                   const std::string& fill) {
   const Type type = type_of(name);
   std::vector<uint8_t> blocks(static_cast<size_t>(elements / type.elements * type.bytes));
   const auto put_half = [&](size_t at, uint16_t half) { memcpy(blocks.data() + at, &half, 2); };
@@ -167,7 +168,9 @@ std::vector<uint8_t> random_blocks(const std::string& name, int64_t elements, Ra
     }
     return blocks;
   }
-  for (uint8_t& byte : blocks) byte = static_cast<uint8_t>(random.bits());
+  for (uint8_t& byte : blocks) {
+    byte = static_cast<uint8_t>(fill == "random" ? random.bits() : std::stoul(fill, nullptr, 16));
+  }
   for (size_t at = 0; at < blocks.size(); at += static_cast<size_t>(type.bytes)) {
     const auto scale = [&] { return float_to_half(static_cast<float>(0.001 + 0.05 * random.uniform())); };
     put_half(name == "Q6_K" ? at + 208 : at, scale());

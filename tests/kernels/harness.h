@@ -66,7 +66,9 @@ struct Type {
   int64_t elements, bytes;
 };
 Type type_of(const std::string& name);
-std::vector<uint8_t> random_blocks(const std::string& type, int64_t elements, Random& random);
+/** fill: of a quantized type, "random" or the value of all bytes but the F16 scales, in hex. */
+std::vector<uint8_t> random_blocks(const std::string& type, int64_t elements, Random& random,
+                                   const std::string& fill = "random");
 std::vector<float> decode(const std::string& type, const uint8_t* blocks, int64_t elements);
 float half_to_float(uint16_t half);
 uint16_t float_to_half(float value);

@@ -87,7 +87,8 @@ std::unique_ptr<Problem> make_matmul(const Case& c, Random& random) {
   matmul->cols = c.number("cols");
   matmul->out_dim = c.number("out_dim");
   matmul->type = c.text("type");
-  matmul->weights = random_blocks(matmul->type, matmul->out_dim * matmul->cols, random);
+  matmul->weights = random_blocks(matmul->type, matmul->out_dim * matmul->cols, random,
+                                   c.text("fill"));
   matmul->x = values(c.text("values"), matmul->rows, matmul->cols, random);
   if (c.text("bias") == "yes") matmul->bias = values("normal", 1, matmul->out_dim, random);
   return matmul;
