@@ -12,6 +12,7 @@ import dev.tokamak.cli.command.Run;
 import dev.tokamak.cli.command.Tokenize;
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -48,6 +49,9 @@ public final class Main {
 
   /** The command line was wrong. */
   static final int USAGE = 2;
+
+  /** Ctrl-C, as shells count it. */
+  static final int INTERRUPTED = 130;
 
   private static final Map<String, Function<Console, Object>> COMMANDS = commands();
 
@@ -176,7 +180,8 @@ public final class Main {
           message.replaceFirst(
               "^expected only one match but got [\\[(](.*?)[\\])]=.*", "give only one of $1");
     }
-    return message.substring(0, 1).toLowerCase(Locale.ROOT) + message.substring(1);
+    return message.substring(0, 1).toLowerCase(Locale.ROOT)
+        + message.substring(1).replaceFirst(" is not an? (int|long)$", " is not a whole number");
   }
 
   private static boolean isDebug(String[] arguments) {
@@ -187,6 +192,9 @@ public final class Main {
     for (Throwable at = thrown; at != null; at = at.getCause()) {
       if (at instanceof StandardOutput.ClosedException closed && closed.readerGone()) {
         return DONE; // who reads has read enough
+      }
+      if (at instanceof ClosedByInterruptException) {
+        return INTERRUPTED;
       }
     }
     if (debug) {

@@ -5,11 +5,11 @@ import dev.tokamak.cli.Failure;
 import dev.tokamak.cli.Json;
 import java.io.BufferedInputStream;
 import java.io.ByteArrayOutputStream;
+import java.io.FileOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
-import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -61,11 +61,12 @@ final class BatchOutput implements AutoCloseable {
    */
   static BatchOutput open(Path path) throws IOException {
     Found found = Files.exists(path) ? read(path) : new Found();
-    FileChannel channel =
-        FileChannel.open(path, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-    channel.truncate(found.bytes);
-    channel.position(found.bytes);
-    return new BatchOutput(path, Channels.newOutputStream(channel), found);
+    try (FileChannel channel =
+        FileChannel.open(path, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+      channel.truncate(found.bytes);
+    }
+    // Not through a channel, whose writes an interrupt would tear.
+    return new BatchOutput(path, new FileOutputStream(path.toFile(), true), found);
   }
 
   private static Found read(Path path) throws IOException {
