@@ -27,7 +27,7 @@ void* tk_memory_allocate(int64_t bytes) {
   // Mapped with room to begin at a huge page, then cut to size.
   const int64_t size = mapped_size(bytes), slack = size >= huge_page ? huge_page : 0;
   void* mapped = mmap(nullptr, static_cast<size_t>(size + slack), PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapped == MAP_FAILED) {
     tokamak::fail(TK_OUT_OF_MEMORY, "tk_memory_allocate: %lld bytes: %s",
                   static_cast<long long>(bytes), strerror(errno));

@@ -14,7 +14,7 @@
 //              gate, up): one list of row groups
 //   Attention  alone
 //
-// A llama layer of 14 operations is 8 phases:
+// A llama layer of 16 operations is 10 phases:
 //   norm quantize | q k v | rope rope store | attention | quantize | o | add norm quantize |
 //   gate up | gate quantize | down | add ...
 //

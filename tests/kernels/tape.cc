@@ -296,9 +296,28 @@ void names_the_culprit(int level, uint64_t seed) {
   }
 }
 
+void memory(int, uint64_t) {
+  for (int64_t bytes : {int64_t{1}, int64_t{4097}, (int64_t{2} << 20) - 1, (int64_t{5} << 20) + 3}) {
+    auto* const memory = static_cast<char*>(tk_memory_allocate(bytes));
+    if (memory == nullptr) fail("%lld bytes: %s", static_cast<long long>(bytes), tk_last_error());
+    if (reinterpret_cast<uintptr_t>(memory) % 64 != 0) fail("not aligned");
+    for (int64_t i = 0; i < bytes; i += 61) {
+      if (memory[i] != 0) fail("not zero");
+      memory[i] = 1;
+    }
+    memory[bytes - 1] = 1;
+    tk_memory_free(memory, bytes);
+  }
+  if (tk_memory_allocate(0) != nullptr || tk_memory_allocate(-5) != nullptr) fail("made of nothing");
+  if (tk_memory_allocate(int64_t{1} << 60) != nullptr) fail("an exabyte was had");
+  expect_message(TK_OUT_OF_MEMORY, "1152921504606846976 bytes");
+  tk_memory_free(nullptr, 100);
+}
+
 }  // namespace
 
-const std::vector<Scenario> tape_scenarios = {{"tape: wrong arguments", wrong_arguments},
+const std::vector<Scenario> tape_scenarios = {{"memory: zeroed, aligned, refused", memory},
+                                              {"tape: wrong arguments", wrong_arguments},
                                               {"tape: wrong batches", wrong_batches},
                                               {"tape: names the culprit", names_the_culprit},
                                               {"tape: fused as alone", fused_as_alone},
