@@ -174,9 +174,9 @@ TK_API int tk_cpu_add(tk_tape* tape, int rows, float* x, const float* y, int64_t
 TK_API int tk_cpu_select(tk_tape* tape, const float* x, int64_t width, float* out);
 
 /** Replays the tape for n rows and m outputs; one call at a time for each tape. The batch is
- *  checked first: a value that would lead outside a table or the cache fails the step. The last operation's output is checked: where it
- *  is not finite, the step runs once more with a check after each operation and returns
- *  TK_NOT_FINITE. */
+ *  checked first: a value that would lead outside a table or the cache fails the step. The last
+ *  operation's output is checked at the end: where it is not finite, the step runs once more with
+ *  a check after each operation and returns TK_NOT_FINITE. */
 TK_API int tk_cpu_step(tk_tape* tape, int n, int m);
 
 /** The number of the first operation whose output was not finite in the last step; -1: none. */

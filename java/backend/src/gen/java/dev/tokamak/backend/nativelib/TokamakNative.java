@@ -181,9 +181,10 @@ public static native int tk_cpu_add(@Cast("tk_tape*") long tape, int rows, @Cast
 /** out[m, width] = the rows of x [n, width] that the batch names as outputs. */
 public static native int tk_cpu_select(@Cast("tk_tape*") long tape, @Cast("float*") long x, @Cast("int64_t") long width, @Cast("float*") long out);
 
-/** Replays the tape for n rows and m outputs. The last operation's output is checked: where it
- *  is not finite, the step runs once more with a check after each operation and returns
- *  TK_NOT_FINITE. */
+/** Replays the tape for n rows and m outputs; one call at a time for each tape. The batch is
+ *  checked first: a value that would lead outside a table or the cache fails the step. The last
+ *  operation's output is checked at the end: where it is not finite, the step runs once more with
+ *  a check after each operation and returns TK_NOT_FINITE. */
 public static native int tk_cpu_step(@Cast("tk_tape*") long tape, int n, int m);
 
 /** The number of the first operation whose output was not finite in the last step; -1: none. */
