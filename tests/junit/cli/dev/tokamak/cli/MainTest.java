@@ -30,6 +30,7 @@ class MainTest {
   void everyCommandHasHelp() {
     for (String command : COMMANDS) {
       Cli.Result result = Cli.run(command, "--help").done();
+      assertThat(result.out()).doesNotContain("${");
       assertThat(result.out()).contains("Usage: tokamak " + command, "--json", "--debug");
       assertThat(Cli.run("help", command).done().out()).isEqualTo(result.out());
       assertThat(result.err()).isEmpty();

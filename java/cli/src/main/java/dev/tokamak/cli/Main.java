@@ -113,7 +113,6 @@ public final class Main {
             CommandLine.Help.defaultColorScheme(console.colour() ? Ansi.ON : Ansi.OFF))
         .setUsageHelpAutoWidth(false)
         .setExpandAtFiles(false)
-        .setInterpolateVariables(false)
         .setAllowOptionsAsOptionParameters(true)
         .setPosixClusteredShortOptionsAllowed(false)
         .setParameterExceptionHandler((e, _) -> misused(console, e))
