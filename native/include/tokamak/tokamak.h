@@ -102,7 +102,9 @@ TK_API int tk_cpu_roofline(tk_team* team, double* out);
 TK_API int64_t tk_cpu_packed_bytes(int type, int64_t rows, int64_t cols);
 
 /** Packs a matrix from the layout of the GGUF file into the layout of tk_cpu_matmul. The rows
- *  are split over the team. `source` is only read; neither needs alignment beyond its type's. */
+ *  are split over the team. `source` is only read; neither needs alignment beyond its type's.
+ *  Packed groups of 16 rows lie one behind the other: a matrix may be packed in pieces of whole
+ *  groups, row r going to packed + tk_cpu_packed_bytes(type, r, cols). */
 TK_API int tk_cpu_pack(tk_team* team, int type, int64_t rows, int64_t cols, const void* source,
                        void* packed);
 

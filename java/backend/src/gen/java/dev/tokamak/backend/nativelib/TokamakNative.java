@@ -112,7 +112,9 @@ public static native int tk_cpu_roofline(@Cast("tk_team*") long team, @Cast("dou
 public static native @Cast("int64_t") long tk_cpu_packed_bytes(int type, @Cast("int64_t") long rows, @Cast("int64_t") long cols);
 
 /** Packs a matrix from the layout of the GGUF file into the layout of tk_cpu_matmul. The rows
- *  are split over the team. {@code source} is only read; neither needs alignment beyond its type's. */
+ *  are split over the team. {@code source} is only read; neither needs alignment beyond its type's.
+ *  Packed groups of 16 rows lie one behind the other: a matrix may be packed in pieces of whole
+ *  groups, row r going to packed + tk_cpu_packed_bytes(type, r, cols). */
 public static native int tk_cpu_pack(@Cast("tk_team*") long team, int type, @Cast("int64_t") long rows, @Cast("int64_t") long cols, @Cast("void*") long source,
                        @Cast("void*") long packed);
 
