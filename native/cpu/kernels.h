@@ -38,6 +38,7 @@ struct Embed {
   int type;
   int64_t vocab, dim, row_bytes;
   const char* table;
+  bool packed;  // the table has the layout of pack.h, not that of the file
   float* out;
 };
 

@@ -12,8 +12,9 @@
 namespace tokamak::cpu {
 namespace {
 
-// For each type, put() lays one block of one row into its lane of a packed block. The blocks are
-// copied out of the file first, whose data may lie at any address.
+// For each type, put() lays one block of one row into its lane of a packed block, and take() gives
+// the values in a lane as tk_decode does, operation by operation. The blocks are copied out of the
+// file first, whose data may lie at any address.
 
 uint32_t word(const uint8_t* bytes) {
   uint32_t w;
@@ -30,6 +31,18 @@ void put_nibbles(const uint32_t* steps, PackedNibbles& out, int lane) {
   for (int p = 0; p < 4; p++) set_word(out.pairs[p][lane], steps[2 * p] | steps[2 * p + 1] << 4);
 }
 
+/** The inverse. */
+void take_nibbles(const PackedNibbles& in, int lane, uint32_t* steps) {
+  for (int p = 0; p < 4; p++) {
+    const uint32_t pair = word(in.pairs[p][lane]);
+    steps[2 * p] = pair & low_nibbles;
+    steps[2 * p + 1] = pair >> 4 & low_nibbles;
+  }
+}
+
+/** Number i of 32 in 8 steps. */
+int number(const uint32_t* steps, int i) { return steps[i / 4] >> i % 4 * 8 & 0xff; }
+
 struct F32 {
   static constexpr int source_bytes = 4;
   using Packed = PackedF32;
@@ -37,6 +50,9 @@ struct F32 {
     float row[Packed::columns] = {};
     memcpy(row, source, count * sizeof *row);
     for (int k = 0; k < Packed::columns; k++) out.values[k][lane] = row[k];
+  }
+  static void take(const Packed& in, int lane, float* out) {
+    for (int k = 0; k < Packed::columns; k++) out[k] = in.values[k][lane];
   }
 };
 
@@ -47,6 +63,9 @@ struct F16 {
     uint16_t row[Packed::columns] = {};
     memcpy(row, source, count * sizeof *row);
     for (int k = 0; k < Packed::columns; k++) out.values[k][lane] = row[k];
+  }
+  static void take(const Packed& in, int lane, float* out) {
+    for (int k = 0; k < Packed::columns; k++) out[k] = tk_f16_to_float(in.values[k][lane]);
   }
 };
 
@@ -60,6 +79,11 @@ struct BF16 {
       memcpy(out.values[pair][lane], row + 2 * pair, 2 * sizeof *row);
     }
   }
+  static void take(const Packed& in, int lane, float* out) {
+    for (int k = 0; k < Packed::columns; k++) {
+      out[k] = tk_bf16_to_float(in.values[k / 2][lane][k % 2]);
+    }
+  }
 };
 
 struct Q8_0 {
@@ -71,6 +95,12 @@ struct Q8_0 {
     memcpy(bytes, source + 2, sizeof bytes);
     for (int s = 0; s < 8; s++) {
       set_word(out.bytes[s][lane], word(bytes + 4 * s) ^ 0x80808080);  // + 128, byte by byte
+    }
+  }
+  static void take(const Packed& in, int lane, float* out) {
+    const float scale = tk_f16_to_float(in.scales[lane]);
+    for (int i = 0; i < 32; i++) {
+      out[i] = scale * static_cast<float>(in.bytes[i / 4][lane][i % 4] - 128);
     }
   }
 };
@@ -88,6 +118,12 @@ struct Q4_0 {
     }
     put_nibbles(steps, out.nibbles, lane);
     out.scales[lane] = block.scale;
+  }
+  static void take(const Packed& in, int lane, float* out) {
+    const float scale = tk_f16_to_float(in.scales[lane]);
+    uint32_t steps[8];
+    take_nibbles(in.nibbles, lane, steps);
+    for (int i = 0; i < 32; i++) out[i] = scale * static_cast<float>(number(steps, i) - 8);
   }
 };
 
@@ -107,6 +143,16 @@ void put_parts(const Block& block, Packed& out, int lane) {
   }
 }
 
+/** The values of a part whose numbers are in steps. */
+template <class Packed>
+void take_part(const Packed& in, int p, int lane, const uint32_t* steps, float* out) {
+  const float scale = tk_f16_to_float(in.scale[lane]) * in.parts[p].scales[lane];
+  const float min = tk_f16_to_float(in.min[lane]) * in.parts[p].mins[lane];
+  for (int i = 0; i < 32; i++) {
+    out[32 * p + i] = scale * static_cast<float>(number(steps, i)) - min;
+  }
+}
+
 struct Q4_K {
   static constexpr int source_bytes = sizeof(BlockQ4_K);
   using Packed = PackedQ4_K;
@@ -114,6 +160,13 @@ struct Q4_K {
     BlockQ4_K block;
     memcpy(&block, source, sizeof block);
     put_parts(block, out, lane);
+  }
+  static void take(const Packed& in, int lane, float* out) {
+    for (int p = 0; p < 8; p++) {
+      uint32_t steps[8];
+      take_nibbles(in.parts[p].nibbles, lane, steps);
+      take_part(in, p, lane, steps, out);
+    }
   }
 };
 
@@ -128,6 +181,15 @@ struct Q5_K {
       uint32_t bits = 0;
       for (int s = 0; s < 8; s++) bits |= (word(block.fifth + 4 * s) >> p & 0x01010101) << s;
       set_word(out.parts[p].fifth[lane], bits);
+    }
+  }
+  static void take(const Packed& in, int lane, float* out) {
+    for (int p = 0; p < 8; p++) {
+      uint32_t steps[8];
+      take_nibbles(in.parts[p].nibbles, lane, steps);
+      const uint32_t fifth = word(in.parts[p].fifth[lane]);
+      for (int s = 0; s < 8; s++) steps[s] |= (fifth >> s & 0x01010101) << 4;
+      take_part(in, p, lane, steps, out);
     }
   }
 };
@@ -153,6 +215,21 @@ struct Q6_K {
       for (int i = 0; i < 2; i++) {
         set_word(part.upper[i][lane], planes[i]);
         part.scales[i][lane] = block.scales[2 * p + i];
+      }
+    }
+  }
+  static void take(const Packed& in, int lane, float* out) {
+    const float scale = tk_f16_to_float(in.scale[lane]);
+    for (int p = 0; p < 8; p++) {
+      const auto& part = in.parts[p];
+      uint32_t steps[8];
+      take_nibbles(part.nibbles, lane, steps);
+      for (int s = 0; s < 8; s++) {
+        steps[s] |= (word(part.upper[s / 4][lane]) >> s % 4 * 2 & 0x03030303) << 4;
+      }
+      for (int i = 0; i < 32; i++) {
+        const float of_part = scale * static_cast<float>(part.scales[i / 16][lane]);
+        out[32 * p + i] = of_part * static_cast<float>(number(steps, i) - 32);
       }
     }
   }
@@ -204,6 +281,22 @@ void pack(int64_t rows, int64_t cols, const char* source, int64_t first, int64_t
   }
 }
 
+template <class Type>
+void unpack(int64_t cols, const char* packed, int64_t row, float* out) {
+  using Packed = typename Type::Packed;
+  const int64_t blocks = blocks_of<Type>(cols);
+  const char* group = packed + row / group_rows * blocks * static_cast<int64_t>(sizeof(Packed));
+  for (int64_t b = 0; b < blocks; b++) {
+    // Packed memory is aligned for the blocks of every type.
+    const auto& block = reinterpret_cast<const Packed*>(group)[b];
+    float values[Packed::columns];
+    Type::take(block, static_cast<int>(row % group_rows), values);
+    const int64_t left = cols - b * Packed::columns;
+    const int64_t count = left < Packed::columns ? left : Packed::columns;
+    memcpy(out + b * Packed::columns, values, static_cast<size_t>(count) * sizeof(float));
+  }
+}
+
 }  // namespace
 
 int64_t group_bytes(int type, int64_t cols) {
@@ -230,6 +323,13 @@ void pack_groups(int type, int64_t rows, int64_t cols, const void* source, int64
     using Type = decltype(t);
     pack<Type>(rows, cols, static_cast<const char*>(source), first, last,
                static_cast<char*>(packed));
+    return true;
+  });
+}
+
+void unpack_row(int type, int64_t cols, const void* packed, int64_t row, float* out) {
+  with_type(type, false, [&](auto t) {
+    unpack<decltype(t)>(cols, static_cast<const char*>(packed), row, out);
     return true;
   });
 }

@@ -102,4 +102,8 @@ int64_t packed_bytes(int type, int64_t rows, int64_t cols);
 void pack_groups(int type, int64_t rows, int64_t cols, const void* source, int64_t first,
                  int64_t last, void* packed);
 
+/** out[cols] = the values of a row of a packed matrix, the bits that its GGUF blocks decode to.
+ *  Packed memory must be aligned to 4 bytes. */
+void unpack_row(int type, int64_t cols, const void* packed, int64_t row, float* out);
+
 }  // namespace tokamak::cpu

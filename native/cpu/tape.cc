@@ -244,8 +244,12 @@ void tk_tape::append(const Operation& operation) {
 void tk_tape::run_row(const Operation& operation, int64_t row) const {
   const Kernels& kernels = *team->kernels;
   switch (operation.kind) {
-    case Kind::embed:
-      return kernels.embed(operation.embed, batch, row);
+    case Kind::embed: {
+      const Embed& embed = operation.embed;
+      if (!embed.packed) return kernels.embed(embed, batch, row);
+      return unpack_row(embed.type, embed.dim, embed.table, batch.tokens[row],
+                        embed.out + row * embed.dim);
+    }
     case Kind::norm:
       return kernels.norm(operation.norm, row);
     case Kind::rope:

@@ -105,6 +105,24 @@ Operation operation(Kind kind, int rows) {
   return made;
 }
 
+int embed(const char* function, tk_tape* tape, int type, int64_t vocab, int64_t dim,
+          const void* table, bool packed, float* out) {
+  const BlockSize block = block_size(type);
+  Check check(function);
+  check.that(tape != nullptr, TK_BAD_ARGUMENT, "tape is null")
+      .that(block.elements != 0, TK_UNSUPPORTED, "type is none of quant.def")
+      .range("vocab", vocab, 1, INT_MAX)
+      .width("dim", dim)
+      .that(table != nullptr, TK_BAD_ARGUMENT, "table is null")
+      .pointer("out", out);
+  if (check.status() == TK_OK) check.multiple("dim", dim, "block", block.elements);
+  if (check.status() != TK_OK) return check.status();
+  Operation op = operation(Kind::embed, TK_ROWS_STEP);
+  op.embed = {type, vocab, dim, dim / block.elements * block.bytes,
+              static_cast<const char*>(table), packed, out};
+  return append(function, tape, op);
+}
+
 }  // namespace
 
 // ---- weights ------------------------------------------------------------------------------
@@ -228,20 +246,12 @@ int tk_cpu_cache(tk_tape* tape, int type, int layers, int kv_heads, int head_dim
 
 int tk_cpu_embed(tk_tape* tape, int type, int64_t vocab, int64_t dim, const void* table,
                  float* out) {
-  const BlockSize block = block_size(type);
-  Check check("tk_cpu_embed");
-  check.that(tape != nullptr, TK_BAD_ARGUMENT, "tape is null")
-      .that(block.elements != 0, TK_UNSUPPORTED, "type is none of quant.def")
-      .range("vocab", vocab, 1, INT_MAX)
-      .width("dim", dim)
-      .that(table != nullptr, TK_BAD_ARGUMENT, "table is null")
-      .pointer("out", out);
-  if (check.status() == TK_OK) check.multiple("dim", dim, "block", block.elements);
-  if (check.status() != TK_OK) return check.status();
-  Operation op = operation(Kind::embed, TK_ROWS_STEP);
-  op.embed = {type, vocab, dim, dim / block.elements * block.bytes,
-              static_cast<const char*>(table), out};
-  return append("tk_cpu_embed", tape, op);
+  return embed("tk_cpu_embed", tape, type, vocab, dim, table, false, out);
+}
+
+int tk_cpu_embed_packed(tk_tape* tape, int type, int64_t vocab, int64_t dim, const void* packed,
+                        float* out) {
+  return embed("tk_cpu_embed_packed", tape, type, vocab, dim, packed, true, out);
 }
 
 int tk_cpu_norm(tk_tape* tape, int rows, const float* x, int64_t width, const float* weight,

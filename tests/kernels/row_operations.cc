@@ -67,16 +67,27 @@ struct Select : Problem {
 
 struct Embed : Problem {
   std::string type;
+  std::string layout;  // file or packed
   int64_t vocab, dim;
   std::vector<uint8_t> table;
   std::vector<int32_t> tokens;  // [rows]
 
   Floats run(const Team& team, int chunk) const override {
+    const int number = type_of(type).number;
     Floats out, x(static_cast<size_t>(chunk * dim));
     Tape tape(team, chunk, 1);
-    expect_status(
-        tk_cpu_embed(tape.handle, type_of(type).number, vocab, dim, table.data(), x.data()), TK_OK,
-        "embed");
+    std::vector<uint64_t> packed;
+    if (layout == "packed") {
+      packed.resize(static_cast<size_t>((tk_cpu_packed_bytes(number, vocab, dim) + 7) / 8));
+      expect_status(tk_cpu_pack(team.handle, number, vocab, dim, table.data(), packed.data()),
+                    TK_OK, "pack");
+      expect_status(
+          tk_cpu_embed_packed(tape.handle, number, vocab, dim, packed.data(), x.data()), TK_OK,
+          "embed");
+    } else {
+      expect_status(tk_cpu_embed(tape.handle, number, vocab, dim, table.data(), x.data()), TK_OK,
+                    "embed");
+    }
     in_steps(rows, chunk, [&](int64_t first, int n) {
       for (int i = 0; i < n; i++) tape.tokens[static_cast<size_t>(i)] = tokens[static_cast<size_t>(first + i)];
       tape.step(n, 0);
@@ -232,6 +243,7 @@ std::unique_ptr<Problem> make_select(const Case& c, Random& random) {
 std::unique_ptr<Problem> make_embed(const Case& c, Random& random) {
   auto embed = make<Embed>(c);
   embed->type = c.text("type");
+  embed->layout = c.text("layout");
   embed->vocab = c.number("vocab");
   embed->dim = c.number("dim");
   embed->table = random_blocks(embed->type, embed->vocab * embed->dim, random);

@@ -139,6 +139,11 @@ TK_API int tk_cpu_cache(tk_tape* tape, int type, int layers, int kv_heads, int h
 TK_API int tk_cpu_embed(tk_tape* tape, int type, int64_t vocab, int64_t dim, const void* table,
                         float* out);
 
+/** The same from a table packed by tk_cpu_pack: where the embedding is the output head too, the
+ *  packed copy serves both and the file's pages need not stay in memory. Equal bits. */
+TK_API int tk_cpu_embed_packed(tk_tape* tape, int type, int64_t vocab, int64_t dim,
+                               const void* packed, float* out);
+
 /** RMS norm (Zhang and Sennrich 2019) over groups of dim values:
  *  x, out [rows, width], width a multiple of dim; out = x / sqrt(mean(x^2) + epsilon) * weight[dim].
  *  out may be x. */

@@ -147,6 +147,11 @@ public static native int tk_cpu_cache(@Cast("tk_tape*") long tape, int type, int
 public static native int tk_cpu_embed(@Cast("tk_tape*") long tape, int type, @Cast("int64_t") long vocab, @Cast("int64_t") long dim, @Cast("void*") long table,
                         @Cast("float*") long out);
 
+/** The same from a table packed by tk_cpu_pack: where the embedding is the output head too, the
+ *  packed copy serves both and the file's pages need not stay in memory. Equal bits. */
+public static native int tk_cpu_embed_packed(@Cast("tk_tape*") long tape, int type, @Cast("int64_t") long vocab, @Cast("int64_t") long dim,
+                               @Cast("void*") long packed, @Cast("float*") long out);
+
 /** RMS norm (Zhang and Sennrich 2019) over groups of dim values:
  *  x, out [rows, width], width a multiple of dim; out = x / sqrt(mean(x^2) + epsilon) * weight[dim].
  *  out may be x. */

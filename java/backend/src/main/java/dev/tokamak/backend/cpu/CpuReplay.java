@@ -139,9 +139,14 @@ final class CpuReplay implements Replay {
     };
   }
 
+  /** A table that is a matmul's weight too is read in its packed form. */
   private int embed(Tensor table, long out) {
-    return TokamakNative.tk_cpu_embed(
-        tape, table.type().ggufId(), table.rows(), table.cols(), table.data().address(), out);
+    int type = table.type().ggufId();
+    return weights.holds(table)
+        ? TokamakNative.tk_cpu_embed_packed(
+            tape, type, table.rows(), table.cols(), weights.address(table), out)
+        : TokamakNative.tk_cpu_embed(
+            tape, type, table.rows(), table.cols(), table.data().address(), out);
   }
 
   private long at(Value value) {

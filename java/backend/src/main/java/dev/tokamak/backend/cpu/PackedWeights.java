@@ -25,9 +25,14 @@ final class PackedWeights implements Backend.Weights {
   PackedWeights(long team, List<Tensor> matrices, Backend.Progress progress) {
     try {
       long total = matrices.stream().mapToLong(m -> m.data().byteSize()).sum();
+      // One piece of memory for all: each piece is rounded up to whole huge pages.
+      long address =
+          memory.allocate(matrices.stream().mapToLong(PackedWeights::room).sum(), "the weights");
       long done = 0;
       for (Tensor matrix : matrices) {
-        addresses.put(matrix.name(), pack(team, matrix, done, total, progress));
+        pack(team, matrix, address, done, total, progress);
+        addresses.put(matrix.name(), address);
+        address += room(matrix);
         done += matrix.data().byteSize();
       }
     } catch (RuntimeException | Error e) {
@@ -37,9 +42,9 @@ final class PackedWeights implements Backend.Weights {
   }
 
   /** Packs slice by slice, so that a large matrix is never in memory twice. */
-  private long pack(long team, Tensor matrix, long done, long total, Backend.Progress progress) {
+  private static void pack(
+      long team, Tensor matrix, long address, long done, long total, Backend.Progress progress) {
     int type = matrix.type().ggufId();
-    long address = memory.allocate(packedBytes(matrix, matrix.rows()), matrix.toString());
     long step = Math.max(1, SLICE_BYTES / matrix.rowBytes() / GROUP_ROWS) * GROUP_ROWS;
     for (long row = 0; row < matrix.rows(); row += step) {
       long rows = Math.min(step, matrix.rows() - row);
@@ -53,7 +58,11 @@ final class PackedWeights implements Backend.Weights {
       Libc.release(slice);
       progress.at(done + (row + rows) * matrix.rowBytes(), total);
     }
-    return address;
+  }
+
+  /** Bytes that a packed matrix takes, the next one's alignment to a cache line included. */
+  private static long room(Tensor matrix) {
+    return (packedBytes(matrix, matrix.rows()) + 63) / 64 * 64;
   }
 
   private static long packedBytes(Tensor matrix, long rows) {
@@ -63,6 +72,11 @@ final class PackedWeights implements Backend.Weights {
       throw new BackendException("cpu: " + matrix + ": " + NativeLibrary.lastError());
     }
     return bytes;
+  }
+
+  /** Whether this very tensor was packed. */
+  boolean holds(Tensor matrix) {
+    return addresses.containsKey(matrix.name());
   }
 
   /** Address of a matrix in packed form. */

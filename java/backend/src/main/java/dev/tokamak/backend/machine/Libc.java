@@ -3,7 +3,6 @@ package dev.tokamak.backend.machine;
 
 import com.sun.jna.LastErrorException;
 import com.sun.jna.Native;
-import com.sun.jna.NativeLong;
 import com.sun.jna.Platform;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
@@ -27,7 +26,7 @@ public final class Libc {
     }
     byte[] mask = new byte[1024];
     try {
-      int bytes = sched_getaffinity(0, new NativeLong(mask.length), mask);
+      int bytes = sched_getaffinity(0, mask.length, mask);
       int[] cpus = new int[8 * mask.length];
       int count = 0;
       for (int cpu = 0; cpu < 8 * mask.length && bytes >= 0; cpu++) {
@@ -63,7 +62,7 @@ public final class Libc {
       return Optional.of("mlock is not there");
     }
     try {
-      mlock(memory.address(), new NativeLong(memory.byteSize()));
+      mlock(memory.address(), memory.byteSize());
       return Optional.empty();
     } catch (LastErrorException e) {
       return Optional.of(
@@ -78,14 +77,14 @@ public final class Libc {
       return;
     }
     try {
-      madvise(from, new NativeLong(to - from), advice);
+      madvise(from, to - from, advice);
     } catch (LastErrorException e) {
       // Advice that the system does not take.
     }
   }
 
   private static boolean bind() {
-    if (!Platform.isLinux()) {
+    if (!Platform.isLinux() || !Platform.is64Bit()) {
       return false;
     }
     try {
@@ -96,11 +95,12 @@ public final class Libc {
     }
   }
 
-  private static native int madvise(long address, NativeLong length, int advice)
+  // size_t is a Java long on the 64-bit systems that this serves; primitives cost no allocation.
+  private static native int madvise(long address, long length, int advice)
       throws LastErrorException;
 
-  private static native int mlock(long address, NativeLong length) throws LastErrorException;
+  private static native int mlock(long address, long length) throws LastErrorException;
 
-  private static native int sched_getaffinity(int pid, NativeLong size, byte[] mask)
+  private static native int sched_getaffinity(int pid, long size, byte[] mask)
       throws LastErrorException;
 }
