@@ -16,14 +16,18 @@ import dev.tokamak.model.format.gguf.TensorInfo;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.EnumMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.SplittableRandom;
+import java.util.function.ToDoubleFunction;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -35,7 +39,7 @@ import tools.jackson.core.JsonGenerator;
     description = {
       "Measures prefill and decode with random tokens, and the machine's roofline: medians of the"
           + " repetitions; spread is largest less smallest, by the median.",
-      "The roofline's fraction is, for decode, the bytes of weights that a step reads, by the"
+      "The roofline's fraction, by what was measured beside each repetition, is, for decode, the bytes of weights that a step reads, by the"
           + " measured read bandwidth; for prefill the operations of all matrices but the output"
           + " head, by the measured peak of the arithmetic that the weights' type takes."
     })
@@ -116,9 +120,14 @@ public final class Bench implements Runnable {
     }
   }
 
+  /** The machine's speed drifts: each repetition has a roofline of its own, measured beside it. */
   private Result measure(Model model, Capacity capacity) {
     double[] prefills = new double[repetitions];
     double[] decodes = new double[repetitions];
+    List<CpuBackend.Roofline> rooflines = new ArrayList<>();
+    OptionalLong peak = OptionalLong.empty();
+    Optional<CpuBackend> cpu =
+        model.backend().backend() instanceof CpuBackend b ? Optional.of(b) : Optional.empty();
     int rows = Math.max(batch, Math.min(capacity.chunk(), prompt));
     var shape =
         new Inference.Shape(capacity.context(), rows, batch, batch, capacity.cacheType());
@@ -130,37 +139,61 @@ public final class Bench implements Runnable {
       for (int i = 0; i < repetitions; i++) {
         prefills[i] = prompt / work.prefill(prompt);
         decodes[i] = (double) batch * decode / work.decode(batch, decode);
+        if (i == 0) {
+          peak = peakBytes(); // before the roofline's own buffers; later repetitions add nothing
+        }
+        cpu.ifPresent(backend -> rooflines.add(backend.roofline()));
         progress.at(i + 1, repetitions);
       }
     }
-    OptionalLong peak = peakBytes(); // before the roofline's own buffers
-    Optional<CpuBackend> cpu =
-        model.backend().backend() instanceof CpuBackend b ? Optional.of(b) : Optional.empty();
-    Optional<CpuBackend.Roofline> roofline = cpu.map(CpuBackend::roofline);
     GgufType type = type(model);
     Speed prefill =
         speed(
             prefills,
-            roofline.map(r -> model.operationsPerToken() / peakOperations(r, type)));
+            rooflines.stream().map(r -> peakOperations(r, type) / model.operationsPerToken()));
     Speed decode =
         speed(
             decodes,
-            roofline.map(r -> model.bytesPerToken() / r.bytesPerSecond() / batch));
-    return new Result(model, type, cpu, roofline, prefill, decode, peak);
+            rooflines.stream().map(r -> r.bytesPerSecond() / model.bytesPerToken() * batch));
+    return new Result(model, type, cpu, median(rooflines), prefill, decode, peak);
   }
 
   /**
-   * @param seconds that a token takes at the roofline
+   * @param limits tokens per second at the roofline, beside each repetition
    */
-  private static Speed speed(double[] perSecond, Optional<Double> seconds) {
+  private static Speed speed(double[] perSecond, Stream<Double> limits) {
+    double[] fractions = limits.mapToDouble(limit -> 1 / limit).toArray();
+    for (int i = 0; i < fractions.length; i++) {
+      fractions[i] *= perSecond[i];
+    }
     double[] sorted = perSecond.clone();
     Arrays.sort(sorted);
-    int n = sorted.length;
-    double median = (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+    double median = median(perSecond);
     return new Speed(
         median,
-        (sorted[n - 1] - sorted[0]) / median,
-        seconds.isPresent() ? OptionalDouble.of(median * seconds.get()) : OptionalDouble.empty());
+        (sorted[sorted.length - 1] - sorted[0]) / median,
+        fractions.length > 0 ? OptionalDouble.of(median(fractions)) : OptionalDouble.empty());
+  }
+
+  private static double median(double[] values) {
+    double[] sorted = values.clone();
+    Arrays.sort(sorted);
+    int n = sorted.length;
+    return (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+  }
+
+  private static Optional<CpuBackend.Roofline> median(List<CpuBackend.Roofline> rooflines) {
+    if (rooflines.isEmpty()) {
+      return Optional.empty();
+    }
+    ToDoubleFunction<ToDoubleFunction<CpuBackend.Roofline>> of =
+        field -> median(rooflines.stream().mapToDouble(field).toArray());
+    return Optional.of(
+        new CpuBackend.Roofline(
+            of.applyAsDouble(CpuBackend.Roofline::bytesPerSecond),
+            of.applyAsDouble(CpuBackend.Roofline::floatOps),
+            of.applyAsDouble(CpuBackend.Roofline::int8Ops),
+            of.applyAsDouble(CpuBackend.Roofline::bf16Ops)));
   }
 
   /** Operations per second of the arithmetic that the kernels use for a type of weights. */
