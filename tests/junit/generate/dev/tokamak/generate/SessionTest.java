@@ -18,6 +18,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
@@ -353,6 +354,53 @@ class SessionTest {
           }
         }
       }
+    }
+  }
+
+  /** Native memory that is freed under a running step would end the JVM. */
+  @Test
+  void closingFromAnotherThreadEndsAGeneration() throws Exception {
+    try (ExecutorService threads = Executors.newSingleThreadExecutor()) {
+      for (int round = 0; round < 10; round++) {
+        boolean modelFirst = round % 2 == 0;
+        Model own = Models.tiny("auto");
+        Session session = new Session(own);
+        CountDownLatch started = new CountDownLatch(1);
+        Future<?> running =
+            threads.submit(
+                () -> {
+                  while (true) {
+                    session.truncate(0);
+                    session.generate(PROMPT, GREEDY, token -> started.countDown());
+                  }
+                });
+        started.await();
+        (modelFirst ? own : (AutoCloseable) session).close();
+        assertThatThrownBy(running::get)
+            .cause()
+            .isInstanceOf(IllegalStateException.class)
+            .hasMessageContaining("closed");
+        session.close();
+        own.close();
+        assertThatThrownBy(() -> new Session(own))
+            .isInstanceOf(IllegalStateException.class)
+            .hasMessageContaining("closed");
+      }
+    }
+  }
+
+  @Test
+  void aListenerCannotGenerateOnItsOwnSession() {
+    try (Session session = session(64)) {
+      assertThatThrownBy(
+              () ->
+                  session.generate(
+                      PROMPT, GREEDY, token -> session.generate(PROMPT, GREEDY, other -> {})))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("generates already");
+      session.truncate(0);
+      assertThat(session.generate(PROMPT, GREEDY.withMaxTokens(2), token -> {}).tokens())
+          .hasSize(2);
     }
   }
 

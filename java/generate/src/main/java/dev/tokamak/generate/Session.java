@@ -6,16 +6,18 @@ import dev.tokamak.generate.Event.Refused;
 import dev.tokamak.generate.Event.Token;
 import dev.tokamak.model.Model;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 
 /**
  * One conversation with a model: what was said stays in the cache, and the next prompt goes on from
- * there. Used by one thread at a time, but for {@link #cancel}.
+ * there. Used by one thread at a time, but for {@link #cancel} and {@link #close}.
  */
 public final class Session implements AutoCloseable {
   private final Model model;
   private final Batcher batcher;
   private final Sequence sequence;
+  private final AtomicBoolean busy = new AtomicBoolean();
   private volatile Optional<Generation> running = Optional.empty();
 
   /** A session with the room of {@link Capacity#of}. */
@@ -57,6 +59,7 @@ public final class Session implements AutoCloseable {
    * an interrupt of the thread, it keeps what it has, and the thread's flag.
    *
    * @throws PromptException as above; the session is as it was
+   * @throws IllegalStateException if the session or its model is closed, or it generates already
    * @throws dev.tokamak.backend.NotFiniteException if logits are not finite
    */
   public Finished generate(
@@ -65,12 +68,16 @@ public final class Session implements AutoCloseable {
     if (problem.isPresent()) {
       throw new PromptException(problem.get());
     }
+    if (!busy.compareAndSet(false, true)) {
+      throw new IllegalStateException("session: generates already; each thread needs its own");
+    }
     Answer answer = new Answer(listener);
     try {
       running = Optional.of(batcher.begin(sequence, prompt, options, answer));
       batcher.run();
     } finally {
       running = Optional.empty();
+      busy.set(false);
     }
     return answer.finished.orElseThrow();
   }
@@ -137,6 +144,7 @@ public final class Session implements AutoCloseable {
     sequence.truncate(length);
   }
 
+  /** Frees the memory; a generation that runs ends with an {@link IllegalStateException}. */
   @Override
   public void close() {
     batcher.close();

@@ -7,11 +7,14 @@ import dev.tokamak.backend.QuantType;
 import dev.tokamak.backend.Replay;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.function.Consumer;
 
 /**
  * A model made ready to run: its program, cache and batch. The caller begins sequences, adds tokens
  * of any of them to a step, runs it, and reads the logits of the rows it asked for. A step and
- * everything before it allocate nothing on the Java heap. Used by one thread at a time.
+ * everything before it allocate nothing on the Java heap. Used by one thread at a time, but for
+ * {@link #close}: it waits for the end of a running step, and whatever comes afterwards is refused
+ * with an {@link IllegalStateException}.
  */
 public final class Inference implements AutoCloseable {
   /**
@@ -30,12 +33,16 @@ public final class Inference implements AutoCloseable {
   private final Arena arena;
   private final Replay replay;
   private final KvCache cache;
+  private final Consumer<Inference> onClose;
+  private boolean closed;
 
-  Inference(Shape shape, int vocabulary, Arena arena, Replay replay) {
+  Inference(
+      Shape shape, int vocabulary, Arena arena, Replay replay, Consumer<Inference> onClose) {
     this.shape = shape;
     this.vocabulary = vocabulary;
     this.arena = arena;
     this.replay = replay;
+    this.onClose = onClose;
     cache = new KvCache(replay.batch().limits(), replay.batch());
   }
 
@@ -69,7 +76,8 @@ public final class Inference implements AutoCloseable {
   }
 
   /** Adds the next token of a sequence to the step; the sequence's length must be below context. */
-  public void add(int sequence, int token) {
+  public synchronized void add(int sequence, int token) {
+    requireOpen();
     if (token < 0 || token >= vocabulary) {
       throw new IllegalArgumentException("token " + token + " is not below " + vocabulary);
     }
@@ -83,7 +91,8 @@ public final class Inference implements AutoCloseable {
   }
 
   /** Asks for the logits after the token added last; returns their row. */
-  public int wantLogits() {
+  public synchronized int wantLogits() {
+    requireOpen();
     return replay.batch().wantLogits();
   }
 
@@ -93,7 +102,8 @@ public final class Inference implements AutoCloseable {
    *
    * @throws dev.tokamak.backend.NotFiniteException if logits are not finite
    */
-  public void step() {
+  public synchronized void step() {
+    requireOpen();
     try {
       replay.step();
     } finally {
@@ -102,7 +112,8 @@ public final class Inference implements AutoCloseable {
   }
 
   /** Copies the logits of one row of the last step. */
-  public void logits(int row, float[] to) {
+  public synchronized void logits(int row, float[] to) {
+    requireOpen();
     MemorySegment.copy(
         replay.logits(), JAVA_FLOAT, (long) row * vocabulary * Float.BYTES, to, 0, vocabulary);
   }
@@ -112,9 +123,21 @@ public final class Inference implements AutoCloseable {
     return replay.bytes();
   }
 
+  /** Frees the memory; does nothing if that is done. Any thread may call it. */
   @Override
-  public void close() {
-    replay.close();
-    arena.close();
+  public synchronized void close() {
+    if (!closed) {
+      closed = true;
+      onClose.accept(this);
+      replay.close();
+      arena.close();
+    }
+  }
+
+  /** Native code works on plain addresses: nothing must reach it once they are freed. */
+  private void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException("closed: this, or the model that it ran on");
+    }
   }
 }

@@ -14,10 +14,13 @@ import dev.tokamak.model.format.Metadata;
 import dev.tokamak.model.tokenizer.Tokenizer;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * An open model: its file, its tokenizer, and its weights made ready for one backend. Any number of
- * {@link Inference}s may share it, each in its own thread; they are closed before it.
+ * {@link Inference}s may share it, each in its own thread. Closing it closes those that are still
+ * open.
  */
 public final class Model implements AutoCloseable {
   private final ModelFile file;
@@ -27,6 +30,8 @@ public final class Model implements AutoCloseable {
   private final Backends.Choice choice;
   private final Backend.Weights weights;
   private final double loadSeconds;
+  private final Set<Inference> inferences = ConcurrentHashMap.newKeySet();
+  private boolean closed;
 
   private Model(ModelFile file, ModelOptions options) {
     long start = System.nanoTime();
@@ -130,8 +135,12 @@ public final class Model implements AutoCloseable {
    * Makes the model ready to run, with all memory that it needs.
    *
    * @throws dev.tokamak.backend.BackendException if there is not enough memory
+   * @throws IllegalStateException if the model is closed
    */
-  public Inference prepare(Inference.Shape shape) {
+  public synchronized Inference prepare(Inference.Shape shape) {
+    if (closed) {
+      throw new IllegalStateException("closed: the model");
+    }
     CacheShape cache =
         new CacheShape(
             shape.cacheType(),
@@ -149,21 +158,30 @@ public final class Model implements AutoCloseable {
     Arena arena = Arena.ofShared();
     try {
       Program program = transformer.record(cache, pages * CacheShape.PAGE_TOKENS, arena);
-      return new Inference(
-          shape,
-          architecture.vocabulary(),
-          arena,
-          choice.backend().prepare(program, weights, limits));
+      Inference inference =
+          new Inference(
+              shape,
+              architecture.vocabulary(),
+              arena,
+              choice.backend().prepare(program, weights, limits),
+              inferences::remove);
+      inferences.add(inference);
+      return inference;
     } catch (RuntimeException | Error e) {
       arena.close();
       throw e;
     }
   }
 
+  /** Frees everything; does nothing if that is done. Waits for steps that run. */
   @Override
-  public void close() {
-    weights.close();
-    choice.backend().close();
-    file.close();
+  public synchronized void close() {
+    if (!closed) {
+      closed = true;
+      inferences.forEach(Inference::close);
+      weights.close();
+      choice.backend().close();
+      file.close();
+    }
   }
 }

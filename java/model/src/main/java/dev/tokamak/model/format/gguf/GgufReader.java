@@ -7,6 +7,7 @@ import dev.tokamak.model.format.MetadataValue;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileChannel.MapMode;
 import java.nio.file.AccessDeniedException;
@@ -65,6 +66,8 @@ final class GgufReader {
       return channel.map(MapMode.READ_ONLY, 0, channel.size(), arena);
     } catch (AccessDeniedException e) {
       throw new FormatException(path + ": no permission to read it", e);
+    } catch (ClosedByInterruptException e) {
+      throw new FormatException(path + ": cannot be read: the thread was interrupted", e);
     } catch (IOException e) {
       throw new FormatException(path + ": cannot be read: " + e.getMessage(), e);
     }
