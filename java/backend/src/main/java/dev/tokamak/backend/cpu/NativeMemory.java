@@ -14,7 +14,10 @@ final class NativeMemory implements AutoCloseable {
 
   /** Address of so many zeroed bytes; the system takes pages only when they are touched. */
   long allocate(long bytes, String what) {
-    long address = bytes <= 0 ? 0 : TokamakNative.tk_memory_allocate(bytes);
+    if (bytes == 0) {
+      return 0;
+    }
+    long address = bytes < 0 ? 0 : TokamakNative.tk_memory_allocate(bytes);
     if (address == 0) {
       throw new BackendException("cpu: no memory for " + what + ": " + bytes + " bytes");
     }
