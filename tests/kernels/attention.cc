@@ -63,46 +63,71 @@ struct Attention : Problem {
         for (size_t i = 0; i < 32; i++) largest = std::max(largest, std::fabs(kept[block + i]));
         const float step = half_to_float(float_to_half(largest / 127));
         for (size_t i = 0; i < 32; i++) {
-          if (step > 0) kept[block + i] = std::nearbyint(kept[block + i] * (1 / step)) * step;
+          kept[block + i] = step > 0 ? std::nearbyint(kept[block + i] * (1 / step)) * step : 0;
         }
       }
     }
     return kept;
   }
 
-  template <typename Real>
-  void attend(const std::vector<float>& keys, const std::vector<float>& in,
-              std::vector<Real>& out) const {
-    for (int64_t row = 0; row < rows; row++) {
-      for (int64_t head = 0; head < heads; head++) {
-        const int64_t kv_head = head / (heads / kv_heads);
-        const float* query = q.data() + (row * heads + head) * head_dim;
-        std::vector<Real> weights;
-        Real highest = -INFINITY, sum = 0;
-        for (int64_t t = 0; t <= row; t++) {
-          const float* key = keys.data() + (t * kv_heads + kv_head) * head_dim;
-          Real score = 0;
-          for (int64_t d = 0; d < head_dim; d++) score += static_cast<Real>(query[d]) * key[d];
-          weights.push_back(score * scale);
-          highest = std::max(highest, weights.back());
-        }
-        for (Real& weight : weights) sum += weight = std::exp(weight - highest);
-        for (int64_t d = 0; d < head_dim; d++) {
-          Real value = 0;
-          for (int64_t t = 0; t <= row; t++) {
-            value += weights[static_cast<size_t>(t)] *
-                     in[static_cast<size_t>((t * kv_heads + kv_head) * head_dim + d)];
-          }
-          out.push_back(value / sum);
-        }
+  /**
+   * One query over the first `seen` positions. The sizes that are rounded are those of exact
+   * arithmetic in the order of d and t; other orders pass through sums of about the same size.
+   */
+  void attend(const float* query, const float* keys, const float* in, int64_t seen,
+              Plain& out) const {
+    const int64_t stride = kv_heads * head_dim;
+    const auto pages = static_cast<double>((seen + TK_PAGE_TOKENS - 1) / TK_PAGE_TOKENS);
+    // A score that is off by its slack makes its weight e^slack times as large.
+    std::vector<double> scores, slack, weights;
+    double highest = -INFINITY, sum = 0, least_sum = 0;
+    for (int64_t t = 0; t < seen; t++) {
+      double score = 0, squares = 0;
+      for (int64_t d = 0; d < head_dim; d++) {
+        const double term = static_cast<double>(query[d]) * scale * keys[t * stride + d];
+        score += term;
+        squares += 2 * term * term + score * score;  // query * scale, its product, the sum
       }
+      scores.push_back(score);
+      slack.push_back(independent_roundings(squares));
+      highest = std::max(highest, score);
+    }
+    for (int64_t t = 0; t < seen; t++) {
+      const auto i = static_cast<size_t>(t);
+      // score - highest, in as many steps as the highest has had; e^x is good to 2 units, each page
+      slack[i] += rounding_unit * (highest - scores[i]) + 2 * rounding_unit * (1 + pages);
+      weights.push_back(std::exp(scores[i] - highest));
+      sum += weights[i];
+      least_sum += weights[i] * std::exp(-slack[i]);
+    }
+    for (int64_t d = 0; d < head_dim; d++) {
+      double value = 0, squares = 0, shift = 0;
+      for (int64_t t = 0; t < seen; t++) {
+        const double term = weights[static_cast<size_t>(t)] / sum * in[t * stride + d];
+        value += term;
+        squares += term * term + 2 * value * value;  // the product, the sum, a new highest score
+      }
+      squares += value * value * (2 * pages + 5);  // the sum of the weights, the division
+      for (int64_t t = 0; t < seen; t++) {
+        const auto i = static_cast<size_t>(t);
+        // A weight below the least normal float may be lost.
+        const double weight = weights[i] * std::expm1(slack[i]) + FLT_MIN;
+        shift += weight * std::fabs(in[t * stride + d] - value);
+      }
+      out.exact.push_back(value);
+      out.rounding.push_back(shift / least_sum + independent_roundings(squares) + FLT_MIN);
     }
   }
 
-  void plain(std::vector<double>& exact, std::vector<float>& single) const override {
+  void plain(Plain& out) const override {
     const std::vector<float> keys = cached(k), in = cached(v);
-    attend(keys, in, exact);
-    attend(keys, in, single);
+    for (int64_t row = 0; row < rows; row++) {
+      for (int64_t head = 0; head < heads; head++) {
+        const int64_t kv_head = head / (heads / kv_heads) * head_dim;
+        attend(q.data() + (row * heads + head) * head_dim, keys.data() + kv_head,
+               in.data() + kv_head, row + 1, out);
+      }
+    }
   }
 };
 

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include <cfloat>
 #include <cmath>
 #include <functional>
 #include <map>
@@ -101,14 +102,35 @@ class Tape {
   tk_tape* handle;
 };
 
+/** What plain loops make of an operation, row by row. */
+struct Plain {
+  std::vector<double> exact;     // with double sums
+  std::vector<float> single;     // in plain float32: the same formats, no care. For bounds like 2x
+  std::vector<double> rounding;  // how far float32 may be off. For the bound `rounding`
+};
+
+/** The most by which float32 rounds a number of size 1. */
+constexpr double rounding_unit = FLT_EPSILON / 2;
+
+/**
+ * How far independent roundings move a value together: each counts with the size of the number
+ * that is rounded, `squares` is the sum of the squares of those. A rounding is spread over +-unit
+ * times the size, a standard deviation of at most unit / sqrt(3) times it: 4 units are 7 standard
+ * deviations of their sum, passed once in 10^11 values (Higham and Mary 2019). Where errors have a
+ * common cause or are the same each time, sizes are to be added instead.
+ */
+inline double independent_roundings(double squares) {
+  return 4 * rounding_unit * std::sqrt(squares);
+}
+
 /** One operation on given data. */
 class Problem {
  public:
   virtual ~Problem() = default;
   /** Runs all rows in steps of at most `chunk` rows; what the operation wrote, row by row. */
   virtual std::vector<float> run(const Team& team, int chunk) const = 0;
-  /** The same by plain loops with double sums, and in plain float32 (same formats, no care). */
-  virtual void plain(std::vector<double>& exact, std::vector<float>& single) const = 0;
+  /** Appends to `exact`, and to what the bounds of the operation's table need. */
+  virtual void plain(Plain& out) const = 0;
   int64_t rows = 0;
 };
 

@@ -41,8 +41,8 @@ double largest_error(const std::vector<double>& exact, const std::vector<float>&
   return error;
 }
 
-void compare(const std::string& bound, const std::vector<double>& exact,
-             const std::vector<float>& single, const std::vector<float>& got) {
+void compare(const std::string& bound, const Plain& plain, const std::vector<float>& got) {
+  const std::vector<double>& exact = plain.exact;
   if (got.size() != exact.size()) fail("%zu values, expected %zu", got.size(), exact.size());
   for (size_t i = 0; i < exact.size(); i++) {
     if (!(std::fabs(exact[i]) <= FLT_MAX) && std::isfinite(got[i])) {
@@ -53,19 +53,34 @@ void compare(const std::string& bound, const std::vector<double>& exact,
     }
   }
   if (bound == "exact") return;
+  if (bound == "rounding") {
+    if (plain.rounding.size() != exact.size()) fail("bound=rounding: the operation has none");
+    for (size_t i = 0; i < exact.size(); i++) {
+      if (!(std::fabs(exact[i]) <= FLT_MAX)) continue;
+      const double error = std::fabs(got[i] - exact[i]);
+      if (!(error <= plain.rounding[i])) {
+        fail("value %zu is %.9g, expected %.9g: error %.3g, rounding allows %.3g", i,
+             static_cast<double>(got[i]), exact[i], error, plain.rounding[i]);
+      }
+    }
+    return;
+  }
   char* unit = nullptr;
   const double factor = std::strtod(bound.c_str(), &unit);
-  if (strcmp(unit, "x") != 0) fail("bound=%s is neither exact nor a number with x", bound.c_str());
+  if (strcmp(unit, "x") != 0) {
+    fail("bound=%s is neither exact nor rounding nor a number with x", bound.c_str());
+  }
+  if (plain.single.size() != exact.size()) fail("bound=%s: no plain float32", bound.c_str());
   double largest;
   // Where plain float32 overflows on its way, or is right by luck, it sets no bound: two units in
   // the last place of the largest value do.
-  double plain = largest_error(exact, single, largest);
-  if (!std::isfinite(plain)) plain = 0;
-  const double allowed = std::max(factor * plain, 2 * FLT_EPSILON * largest + FLT_TRUE_MIN);
+  double single = largest_error(exact, plain.single, largest);
+  if (!std::isfinite(single)) single = 0;
+  const double allowed = std::max(factor * single, 2 * FLT_EPSILON * largest + FLT_TRUE_MIN);
   const double error = largest_error(exact, got, largest);
   if (!(error <= allowed)) {
     fail("largest error %.3g, allowed %.3g (plain float32 %.3g, largest value %.3g)", error, allowed,
-         plain, largest);
+         single, largest);
   }
 }
 
@@ -81,13 +96,12 @@ void same_bits(const std::vector<float>& one, const std::vector<float>& other, c
 void run_case(const Case& c, Make make, int level, uint64_t seed) {
   Random random(seed ^ static_cast<uint64_t>(c.line) * 0x9e3779b97f4a7c15);
   const auto problem = make(c, random);
-  std::vector<double> exact;
-  std::vector<float> single;
-  problem->plain(exact, single);
+  Plain plain;
+  problem->plain(plain);
   const int rows = static_cast<int>(problem->rows);
   const Team one(level, 1), two(level, 2), three(level, 3);
   const std::vector<float> whole = problem->run(two, rows);
-  compare(c.text("bound"), exact, single, whole);
+  compare(c.text("bound"), plain, whole);
   same_bits(whole, problem->run(one, rows), "with 1 thread");
   same_bits(whole, problem->run(three, rows), "with 3 threads");
   same_bits(whole, problem->run(two, 1), "row by row");

@@ -33,10 +33,10 @@ struct Add : Problem {
     });
     return out;
   }
-  void plain(std::vector<double>& exact, Floats& single) const override {
+  void plain(Plain& out) const override {
     for (size_t i = 0; i < x.size(); i++) {
-      single.push_back(x[i] + y[i]);
-      exact.push_back(single.back());  // correctly rounded: no other answer is right
+      out.single.push_back(x[i] + y[i]);
+      out.exact.push_back(out.single.back());  // correctly rounded: no other answer is right
     }
   }
 };
@@ -57,11 +57,11 @@ struct Select : Problem {
     });
     return out;
   }
-  void plain(std::vector<double>& exact, Floats& single) const override {
+  void plain(Plain& out) const override {
     for (int32_t row : chosen) {
-      for (int64_t i = 0; i < width; i++) single.push_back(row_of(x, row, width)[i]);
+      for (int64_t i = 0; i < width; i++) out.single.push_back(row_of(x, row, width)[i]);
     }
-    exact.assign(single.begin(), single.end());
+    out.exact.assign(out.single.begin(), out.single.end());
   }
 };
 
@@ -95,12 +95,12 @@ struct Embed : Problem {
     });
     return out;
   }
-  void plain(std::vector<double>& exact, Floats& single) const override {
+  void plain(Plain& out) const override {
     const Floats decoded = decode(type, table.data(), vocab * dim);
     for (int32_t token : tokens) {
-      for (int64_t i = 0; i < dim; i++) single.push_back(row_of(decoded, token, dim)[i]);
+      for (int64_t i = 0; i < dim; i++) out.single.push_back(row_of(decoded, token, dim)[i]);
     }
-    exact.assign(single.begin(), single.end());
+    out.exact.assign(out.single.begin(), out.single.end());
   }
 };
 
@@ -122,11 +122,13 @@ struct Gate : Problem {
     });
     return out;
   }
-  void plain(std::vector<double>& exact, Floats& single) const override {
+  void plain(Plain& out) const override {
     for (size_t i = 0; i < gate.size(); i++) {
-      const double g = gate[i];
-      exact.push_back(g / (1 + std::exp(-g)) * up[i]);
-      single.push_back(gate[i] / (1 + std::exp(-gate[i])) * up[i]);
+      const double g = gate[i], power = std::exp(-g), value = g / (1 + power) * up[i];
+      out.exact.push_back(value);
+      // e^x is good to 2 units; the sum, the quotient, the product. Past the largest float: zero.
+      const double relative = power > 0.99 * FLT_MAX ? 1 : 5 * rounding_unit;
+      out.rounding.push_back(std::fabs(value) * relative + FLT_TRUE_MIN * (1 + std::fabs(up[i])));
     }
   }
 };
@@ -149,21 +151,26 @@ struct Norm : Problem {
     });
     return out;
   }
-  void plain(std::vector<double>& exact, Floats& single) const override {
+  /** The squares of x are added in 16 sums, as vectors do: one sum would pass larger numbers. */
+  void plain(Plain& out) const override {
     for (int64_t group = 0; group < rows * width; group += dim) {
-      double sum = 0;
-      float sum_single = 0;
+      double sums[16] = {}, sum = 0, squares = 0;
       for (int64_t i = 0; i < dim; i++) {
-        const float value = x[static_cast<size_t>(group + i)];
-        sum += static_cast<double>(value) * value;
-        sum_single += value * value;
+        const double value = x[static_cast<size_t>(group + i)], square = value * value;
+        sums[i % 16] += square;
+        sum += square;
+        squares += square * square + sums[i % 16] * sums[i % 16];
       }
-      const double scale = 1 / std::sqrt(sum / static_cast<double>(dim) + epsilon);
-      const float scale_single = 1 / std::sqrt(sum_single / static_cast<float>(dim) + epsilon);
+      const double all = sum + epsilon * static_cast<double>(dim);
+      const double scale = 1 / std::sqrt(all / static_cast<double>(dim));
+      // The root halves what is before it: the 5 sums of the 16, mean, epsilon; after it: root,
+      // quotient, two products.
+      const double relative = independent_roundings((squares / (all * all) + 7) / 4 + 4);
       for (int64_t i = 0; i < dim; i++) {
-        const float value = x[static_cast<size_t>(group + i)], w = weight[static_cast<size_t>(i)];
-        exact.push_back(value * scale * w);
-        single.push_back(value * scale_single * w);
+        const double w = weight[static_cast<size_t>(i)];
+        const double value = x[static_cast<size_t>(group + i)] * scale * w;
+        out.exact.push_back(value);
+        out.rounding.push_back(std::fabs(value) * relative + FLT_TRUE_MIN * (1 + std::fabs(w)));
       }
     }
   }
@@ -193,9 +200,9 @@ struct Rope : Problem {
     });
     return out;
   }
-  void plain(std::vector<double>& exact, Floats& single) const override {
-    exact.assign(x.begin(), x.end());
-    single = x;
+  void plain(Plain& out) const override {
+    out.exact.assign(x.begin(), x.end());
+    out.rounding.assign(x.size(), 0);
     const int64_t half = rotary_dim / 2;
     for (int64_t head = 0; head < rows * heads; head++) {
       const float* cosines = row_of(table, positions[static_cast<size_t>(head / heads)], rotary_dim);
@@ -204,10 +211,14 @@ struct Rope : Problem {
         const auto a = static_cast<size_t>(head * head_dim + (split ? i : 2 * i));
         const auto b = a + static_cast<size_t>(split ? half : 1);
         const float c = cosines[i], s = cosines[half + i];
-        exact[a] = static_cast<double>(x[a]) * c - static_cast<double>(x[b]) * s;
-        exact[b] = static_cast<double>(x[a]) * s + static_cast<double>(x[b]) * c;
-        single[a] = x[a] * c - x[b] * s;
-        single[b] = x[a] * s + x[b] * c;
+        out.exact[a] = static_cast<double>(x[a]) * c - static_cast<double>(x[b]) * s;
+        out.exact[b] = static_cast<double>(x[a]) * s + static_cast<double>(x[b]) * c;
+        // Two products and their sum, which is no larger than both.
+        const auto most = [](float one, float other) {
+          return 2 * rounding_unit * (std::fabs(one) + std::fabs(other)) + FLT_TRUE_MIN;
+        };
+        out.rounding[a] = most(x[a] * c, x[b] * s);
+        out.rounding[b] = most(x[a] * s, x[b] * c);
       }
     }
   }
