@@ -343,11 +343,13 @@ int tk_tape::replay(Run& run) {
           if (run.rows(phase.rows) == 0) continue;
           tape.run_phase(phase, tape.claims[claim++], run, thread);
           tape.team->barrier();
-          if (phase.last > phase.first && tape.operations[phase.last - 1].kind != Kind::store) {
-            last_output = &tape.operations[phase.last - 1];
-          }
-          if (!run.alone || phase.last == phase.first) continue;
-          scan(*last_output, tape.claims[claim++]);
+          // Nothing to look at where rows are only quantized, or stored.
+          if (phase.last == phase.first) continue;
+          const Operation& last = tape.operations[phase.last - 1];
+          if (last.kind == Kind::store) continue;
+          last_output = &last;
+          if (!run.alone) continue;
+          scan(last, tape.claims[claim++]);
           tape.team->barrier();
           if (!run.not_finite.load(std::memory_order_relaxed)) continue;
           if (thread == 0) run.failed.store(phase.first, std::memory_order_relaxed);

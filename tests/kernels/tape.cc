@@ -296,6 +296,20 @@ void names_the_culprit(int level, uint64_t seed) {
   }
 }
 
+/** A store has no output to look at, and here there is none before it either. */
+void culprit_after_a_store(int level, uint64_t) {
+  const Team team(level, 2);
+  Tape tape(team, 1, 1);
+  std::vector<float> q(8, 1), k(8, 1), v(8, NAN), out(8);
+  std::vector<uint64_t> cache(static_cast<size_t>(tk_cpu_cache_bytes(0, 1, 1, 8, 1) / 8));
+  expect_status(tk_cpu_cache(tape.handle, 0, 1, 1, 8, 1, cache.data()), TK_OK, "cache");
+  expect_status(tk_cpu_store(tape.handle, 0, k.data(), v.data()), TK_OK, "store");
+  expect_status(tk_cpu_attention(tape.handle, 0, q.data(), 1, 1, out.data()), TK_OK, "attention");
+  expect_status(tk_cpu_step(tape.handle, 1, 0), TK_NOT_FINITE, "step");
+  const int failed = tk_cpu_tape_failed(tape.handle);
+  if (failed != 1) fail("operation %d named, not 1", failed);
+}
+
 void memory(int, uint64_t) {
   for (int64_t bytes : {int64_t{1}, int64_t{4097}, (int64_t{2} << 20) - 1, (int64_t{5} << 20) + 3}) {
     auto* const memory = static_cast<char*>(tk_memory_allocate(bytes));
@@ -320,6 +334,7 @@ const std::vector<Scenario> tape_scenarios = {{"memory: zeroed, aligned, refused
                                               {"tape: wrong arguments", wrong_arguments},
                                               {"tape: wrong batches", wrong_batches},
                                               {"tape: names the culprit", names_the_culprit},
+                                              {"tape: culprit after a store", culprit_after_a_store},
                                               {"tape: fused as alone", fused_as_alone},
                                               {"tape: same in company", same_in_company}};
 
