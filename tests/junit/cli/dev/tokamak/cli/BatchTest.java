@@ -144,4 +144,13 @@ class BatchTest {
     assertThat(batch(in).lastError()).contains("expected an answer of a batch");
     assertThat(Files.readString(out())).isEqualTo("{\"text\":\"x\"}\n");
   }
+
+  /** Reading earlier answers from a pipe or a device would never end. */
+  @Test
+  void answersGoIntoAFile() throws Exception {
+    Cli.Result result =
+        Cli.run("batch", in("{\"prompt\":\"a\"}").toString(), "/dev/zero", "-m", Cli.stories());
+    assertThat(result.status()).isEqualTo(1);
+    assertThat(result.lastError()).contains("/dev/zero: not a regular file");
+  }
 }

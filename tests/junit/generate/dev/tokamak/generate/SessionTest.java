@@ -405,6 +405,16 @@ class SessionTest {
   }
 
   @Test
+  void aCapacityBeyondCountingIsRefused() {
+    Capacity capacity = Capacity.of(model);
+    assertThatThrownBy(() -> capacity.withContext(Integer.MAX_VALUE))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("ctx: expected at most 1073741824 tokens in all sequences, found 2147483647");
+    assertThatThrownBy(() -> capacity.withContext(1 << 20).withSequences(1025))
+        .isInstanceOf(IllegalArgumentException.class);
+  }
+
+  @Test
   void probabilitiesAreTheModelsOwn() {
     SamplerOptions sharp = SamplerOptions.defaults().withTemp(0.1).withTopK(2);
     try (Session session = session(64)) {

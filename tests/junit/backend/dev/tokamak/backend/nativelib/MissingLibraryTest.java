@@ -2,6 +2,7 @@
 package dev.tokamak.backend.nativelib;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import dev.tokamak.backend.Backends;
 import java.io.IOException;
@@ -10,6 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.Loader;
@@ -59,7 +61,19 @@ class MissingLibraryTest {
   void notALibrary() throws IOException, InterruptedException {
     Files.createDirectories(library().getParent());
     Files.writeString(library(), "this is no library");
-    assertThat(run()).startsWith("reference: cpu cannot run: the native library does not load: ");
+    assertThat(run()).startsWith("reference: cpu cannot run: the native library is damaged: ");
+  }
+
+  @Test
+  void cutShort() throws IOException, InterruptedException {
+    assumeThat(library()).exists();
+    byte[] whole = Files.readAllBytes(library());
+    for (int length : new int[] {0, 63, 64, whole.length / 2, whole.length - 1}) {
+      Files.write(library(), Arrays.copyOf(whole, length));
+      assertThat(run())
+          .as("the first %d bytes", length)
+          .startsWith("reference: cpu cannot run: the native library is damaged: ");
+    }
   }
 
   @Test

@@ -17,6 +17,9 @@ public record Capacity(int context, int chunk, int sequences, QuantType cacheTyp
   /** The context unless the model's is smaller or the caller says otherwise; tokens. */
   public static final int DEFAULT_CONTEXT = 8192;
 
+  /** Pages, positions and rows are counted in ints. */
+  private static final int MOST_TOKENS = 1 << 30;
+
   /** Prompt tokens in a step unless the caller says otherwise. */
   public static final int DEFAULT_CHUNK = 512;
 
@@ -24,6 +27,11 @@ public record Capacity(int context, int chunk, int sequences, QuantType cacheTyp
     positive("ctx", context);
     positive("chunk", chunk);
     positive("sequences", sequences);
+    if ((long) context * sequences > MOST_TOKENS) {
+      throw new IllegalArgumentException(
+          "ctx: expected at most " + MOST_TOKENS + " tokens in all sequences, found "
+              + (long) context * sequences);
+    }
   }
 
   private static void positive(String name, int value) {

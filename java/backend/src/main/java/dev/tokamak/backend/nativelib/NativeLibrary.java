@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.backend.nativelib;
 
+import java.io.File;
+import java.io.FileInputStream;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.Optional;
 import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.javacpp.Loader;
 
 /**
  * Whether the native kernels are there. The library travels in this module's jar; JavaCPP unpacks
@@ -10,6 +16,9 @@ import org.bytedeco.javacpp.BytePointer;
  * throws.
  */
 public final class NativeLibrary {
+  private static final String RESOURCE = "linux-x86_64/libjnitokamak.so";
+  private static final int ELF_MAGIC = 0x464c457f; // 7f, ELF
+
   private static final Optional<String> OBSTACLE = load();
 
   private NativeLibrary() {}
@@ -35,18 +44,38 @@ public final class NativeLibrary {
       return Optional.of("native kernels are made for Linux amd64, this is " + platform);
     }
     try {
+      File library = Loader.cacheResource(TokamakNative.class, RESOURCE);
+      if (library != null && !isWhole(library)) {
+        return Optional.of("the native library is damaged: " + library);
+      }
       int version = TokamakNative.tk_abi_version();
       return version == TokamakNative.TK_ABI_VERSION
           ? Optional.empty()
           : Optional.of(
               "the native library has ABI version " + version + ", expected "
                   + TokamakNative.TK_ABI_VERSION);
-    } catch (LinkageError | RuntimeException e) {
+    } catch (LinkageError | IOException | RuntimeException e) {
       Throwable cause = e;
       while (cause.getCause() != null) {
         cause = cause.getCause();
       }
       return Optional.of("the native library does not load: " + firstLine(cause));
+    }
+  }
+
+  /**
+   * Whether its section headers, which stand last in an ELF file, are there. To load a file that
+   * was cut short would end the JVM.
+   */
+  private static boolean isWhole(File library) throws IOException {
+    try (var in = new FileInputStream(library)) {
+      ByteBuffer header = ByteBuffer.wrap(in.readNBytes(64)).order(ByteOrder.LITTLE_ENDIAN);
+      if (header.limit() < 64 || header.getInt(0) != ELF_MAGIC) {
+        return false;
+      }
+      long sections = header.getLong(0x28);
+      int bytes = (header.getShort(0x3a) & 0xffff) * (header.getShort(0x3c) & 0xffff);
+      return sections > 0 && sections <= library.length() - bytes;
     }
   }
 

@@ -57,9 +57,13 @@ final class BatchOutput implements AutoCloseable {
   /**
    * Opens a file to add to.
    *
-   * @throws Failure if it holds something other than answers
+   * @throws Failure if it holds something other than answers, or cannot hold them
    */
   static BatchOutput open(Path path) throws IOException {
+    if (Files.exists(path) && !Files.isRegularFile(path)) {
+      // To look for earlier answers in a pipe or a device might never end.
+      throw new Failure(path + ": not a regular file, expected a file to keep answers in");
+    }
     Found found = Files.exists(path) ? read(path) : new Found();
     try (FileChannel channel =
         FileChannel.open(path, StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
