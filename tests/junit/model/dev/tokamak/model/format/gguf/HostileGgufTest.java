@@ -116,6 +116,16 @@ class HostileGgufTest {
   }
 
   @Test
+  void aMessageIsOneShortLineWhateverTheNames() throws Exception {
+    fails(
+        key("k\n\u001b[2Jey", 13).int64(0),
+        "metadata key k\uFFFD\uFFFD[2Jey: unknown value type 13, known: 0 to 12");
+    fails(
+        key("k".repeat(60_000), 13).int64(0),
+        "metadata key " + "k".repeat(1987) + "…: unknown value type 13, known: 0 to 12");
+  }
+
+  @Test
   void badValues() throws Exception {
     fails(key("k", 13).int64(0), "metadata key k: unknown value type 13, known: 0 to 12");
     fails(

@@ -9,6 +9,9 @@ package dev.tokamak.model.format;
 public final class FormatException extends RuntimeException {
   private static final long serialVersionUID = 1L;
 
+  /** Names and values that a message quotes come from the file, and may be of any length. */
+  private static final int MOST_LETTERS = 2000;
+
   public FormatException(String message) {
     super(message);
   }
@@ -23,6 +26,11 @@ public final class FormatException extends RuntimeException {
    * @param problem what is wrong, expected and actual
    */
   public static FormatException at(String file, String place, String problem) {
-    return new FormatException(file + ": " + place + ": " + problem);
+    return new FormatException(file + ": " + readable(place) + ": " + readable(problem));
+  }
+
+  private static String readable(String text) {
+    String line = text.replaceAll("\\p{Cntrl}", "\uFFFD");
+    return line.length() <= MOST_LETTERS ? line : line.substring(0, MOST_LETTERS) + "…";
   }
 }
