@@ -321,7 +321,7 @@ class SessionTest {
       assertThat(first).matches("[0-9a-f]{64}").isEqualTo(again).isNotEqualTo(shorter);
       assertThat(Receipt.settings(model, session.capacity(), options.withStop(List.of("a\"\n"))))
           .matches(
-              "backend=\\w+ kv-type=f32 ctx=64 temp=0.0 .* seed=0 max-tokens=9 ignore-eos=true"
+              "backend=[\\w/]+ kv-type=f32 ctx=64 temp=0.0 .* seed=0 max-tokens=9 ignore-eos=true"
                   + " stop=\"a\\\\\"\\\\n\"");
     }
   }

@@ -11,6 +11,9 @@ public interface Backend extends AutoCloseable {
   /** {@code reference}, {@code cpu}. */
   String name();
 
+  /** What the bits of its results depend on: {@code reference}, {@code cpu/avx512vnni}. */
+  String variant();
+
   /** What it runs on, in a few words, such as {@code avx512vnni, 2 threads}. */
   String description();
 

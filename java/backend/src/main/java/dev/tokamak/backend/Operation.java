@@ -91,7 +91,7 @@ public sealed interface Operation {
 
     @Override
     public String label() {
-      return "matmul " + weight.name();
+      return "matmul " + weight.name() + bias.map(b -> " + " + b.name()).orElse("");
     }
   }
 

@@ -28,7 +28,7 @@ public record Receipt(String modelSha256, String settings, String logitsSha256) 
   public static String settings(Model model, Capacity capacity, GenerateOptions options) {
     QuantType cacheType = capacity.cacheType();
     StringBuilder text = new StringBuilder("backend=");
-    text.append(model.backend().backend().name());
+    text.append(model.backend().backend().variant());
     text.append(" kv-type=").append(cacheType.name().toLowerCase(Locale.ROOT));
     text.append(" ctx=").append(capacity.context());
     text.append(' ').append(options.sampler().settings());

@@ -67,12 +67,9 @@ public final class ModelFile implements AutoCloseable {
     return gguf.requireTensor(name, rows, cols);
   }
 
-  /** A vector as float32: in place, or decoded if it is stored otherwise. */
+  /** A copy of a vector as float32, which stays whatever becomes of the file on disk. */
   public Tensor vector(String name, int length) {
     Tensor stored = gguf.requireTensor(name, 1, length);
-    if (stored.type() == QuantType.F32) {
-      return stored;
-    }
     float[] values = new float[length];
     Decode.decode(stored.type(), stored.data(), length, values);
     return new Tensor(name, QuantType.F32, 1, length, arena.allocateFrom(JAVA_FLOAT, values));

@@ -126,7 +126,7 @@ class GgufFileTest {
       assertThatExceptionOfType(FormatException.class)
           .isThrownBy(() -> file.tensor("w"))
           .withMessageStartingWith(
-              "q5.gguf: tensor w: type Q5_0 is not supported; supported: [F32, F16, ");
+              "q5.gguf: tensor w: type Q5_0 is not supported; supported: F32, F16, ");
     }
   }
 

@@ -80,6 +80,11 @@ public final class CpuBackend implements Backend {
   }
 
   @Override
+  public String variant() {
+    return name() + "/" + level();
+  }
+
+  @Override
   public String description() {
     return name(level) + ", " + threads + (threads == 1 ? " thread" : " threads");
   }

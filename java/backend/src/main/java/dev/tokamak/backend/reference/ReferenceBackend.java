@@ -23,6 +23,11 @@ public final class ReferenceBackend implements Backend {
   }
 
   @Override
+  public String variant() {
+    return name();
+  }
+
+  @Override
   public String description() {
     return "plain Java, 1 thread";
   }

@@ -6,6 +6,7 @@ import dev.tokamak.backend.Tensor;
 import dev.tokamak.model.format.FormatException;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.stream.Collectors;
 
 /**
  * A tensor as its file describes it. The data is a view of the mapped file, valid until the {@link
@@ -64,7 +65,9 @@ public record TensorInfo(
                         "type "
                             + type
                             + " is not supported; supported: "
-                            + Arrays.toString(QuantType.values())));
+                            + Arrays.stream(QuantType.values())
+                                .map(QuantType::name)
+                                .collect(Collectors.joining(", "))));
     return new Tensor(name, quantType, rows(), cols(), data);
   }
 
