@@ -39,7 +39,9 @@ public final class RandomTensors {
         case Q8_0 -> half(data, block, size / 64 * random.nextDouble());
         case Q4_0 -> half(data, block, size / 4 * random.nextDouble());
         case Q4_K, Q5_K -> {
-          half(data, block, size / 256 * random.nextDouble());
+          // Q5_K counts twice as far; with as large steps its mean would be far above zero.
+          double step = type == QuantType.Q4_K ? size / 256 : size / 512;
+          half(data, block, step * random.nextDouble());
           half(data, block + 2, size / 32 * random.nextDouble());
         }
         case Q6_K -> half(data, block + 208, size / 2048 * random.nextDouble());
