@@ -45,6 +45,7 @@ final class PackedWeights implements Backend.Weights {
   private static void pack(
       long team, Tensor matrix, long address, long done, long total, Backend.Progress progress) {
     int type = matrix.type().ggufId();
+    Libc.willNeed(matrix.data());
     long step = Math.max(1, SLICE_BYTES / matrix.rowBytes() / GROUP_ROWS) * GROUP_ROWS;
     for (long row = 0; row < matrix.rows(); row += step) {
       long rows = Math.min(step, matrix.rows() - row);

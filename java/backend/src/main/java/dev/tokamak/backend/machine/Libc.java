@@ -56,20 +56,6 @@ public final class Libc {
     }
   }
 
-  /** Keeps memory from being swapped; says why where the system refuses. */
-  public static Optional<String> lock(MemorySegment memory) {
-    if (!BOUND) {
-      return Optional.of("mlock is not there");
-    }
-    try {
-      mlock(memory.address(), memory.byteSize());
-      return Optional.empty();
-    } catch (LastErrorException e) {
-      return Optional.of(
-          "mlock of " + memory.byteSize() + " bytes: " + e.getMessage() + " (raise ulimit -l)");
-    }
-  }
-
   private static void advise(MemorySegment mapped, int advice) {
     long from = (mapped.address() + PAGE - 1) / PAGE * PAGE;
     long to = (mapped.address() + mapped.byteSize()) / PAGE * PAGE;
@@ -98,8 +84,6 @@ public final class Libc {
   // size_t is a Java long on the 64-bit systems that this serves; primitives cost no allocation.
   private static native int madvise(long address, long length, int advice)
       throws LastErrorException;
-
-  private static native int mlock(long address, long length) throws LastErrorException;
 
   private static native int sched_getaffinity(int pid, long size, byte[] mask)
       throws LastErrorException;
