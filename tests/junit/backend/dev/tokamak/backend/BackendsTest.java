@@ -13,7 +13,8 @@ class BackendsTest {
     return new Backends.Options(
         backend,
         OptionalInt.of(1),
-        level.isEmpty() ? Optional.empty() : Optional.of(level));
+        level.isEmpty() ? Optional.empty() : Optional.of(level),
+        false);
   }
 
   @Test
@@ -49,7 +50,7 @@ class BackendsTest {
   @Test
   void threadsAreBounded() {
     assertThatThrownBy(
-            () -> new Backends.Options("auto", OptionalInt.of(0), Optional.empty()))
+            () -> new Backends.Options("auto", OptionalInt.of(0), Optional.empty(), false))
         .hasMessage("threads=0: expected 1 to 1024");
   }
 }

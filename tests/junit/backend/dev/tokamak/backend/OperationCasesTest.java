@@ -151,7 +151,8 @@ class OperationCasesTest {
   private static Optional<Output> run(Case c, String backend, long seed) {
     try (Arena arena = Arena.ofConfined();
         Backend open =
-            Backends.open(new Backends.Options(backend, OptionalInt.of(2), Optional.empty()))
+            Backends.open(
+                    new Backends.Options(backend, OptionalInt.of(2), Optional.empty(), false))
                 .backend()) {
       Recording recording = new Recording(c, new SplittableRandom(seed), arena);
       int rows = c.number("rows");

@@ -26,7 +26,8 @@ final class Models {
   }
 
   static Model open(Path file, String backend) {
-    Backends.Options options = new Backends.Options(backend, OptionalInt.of(2), Optional.empty());
+    Backends.Options options =
+        new Backends.Options(backend, OptionalInt.of(2), Optional.empty(), false);
     return Model.open(file, new ModelOptions(options, Backend.Progress.none()));
   }
 

@@ -27,7 +27,7 @@ final class Logits {
     return Model.open(
         file,
         new ModelOptions(
-            new Backends.Options(backend, OptionalInt.of(2), Optional.empty()),
+            new Backends.Options(backend, OptionalInt.of(2), Optional.empty(), false),
             Backend.Progress.none()));
   }
 

@@ -17,7 +17,10 @@ import dev.tokamak.backend.Tensor;
 import dev.tokamak.backend.TinyProgram;
 import dev.tokamak.backend.reference.ReferenceBackend;
 import dev.tokamak.testing.Seeds;
+import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -55,7 +58,7 @@ class CpuBackendTest {
                     random, arena, type, dim, heads, heads / 2, QuantType.F32, Pairing.HALF_SPLIT);
             int[] tokens = tokens(random, 37);
             float[][] expected;
-            try (Backend backend = new ReferenceBackend()) {
+            try (Backend backend = new ReferenceBackend(Backends.Options.defaults())) {
               expected = run(backend, tiny, tokens, 40);
             }
             for (String level : reachableLevels()) {
@@ -84,7 +87,7 @@ class CpuBackendTest {
     Seeds.check(
         random -> {
           try (Arena arena = Arena.ofConfined();
-              Backend reference = new ReferenceBackend();
+              Backend reference = new ReferenceBackend(Backends.Options.defaults());
               Backend cpu = new CpuBackend(options(2, ""))) {
             TinyProgram tiny =
                 new TinyProgram(
@@ -159,7 +162,7 @@ class CpuBackendTest {
         random -> {
           try (Arena arena = Arena.ofConfined();
               Backend cpu = new CpuBackend(options(2, ""));
-              Backend reference = new ReferenceBackend()) {
+              Backend reference = new ReferenceBackend(Backends.Options.defaults())) {
             TinyProgram tiny =
                 new TinyProgram(
                     random, arena, QuantType.F32, 48, 4, 2, QuantType.F32, Pairing.HALF_SPLIT);
@@ -192,6 +195,34 @@ class CpuBackendTest {
   }
 
   @Test
+  void lockedWeightsStayInMemory() {
+    Seeds.check(
+        random -> {
+          Backends.Options locked =
+              new Backends.Options("cpu", OptionalInt.of(1), Optional.empty(), true);
+          try (Arena arena = Arena.ofConfined();
+              Backend cpu = new CpuBackend(locked)) {
+            TinyProgram tiny =
+                new TinyProgram(
+                    random, arena, QuantType.F32, 48, 4, 2, QuantType.F32, Pairing.HALF_SPLIT);
+            assertThat(lockedKilobytes()).isZero();
+            try (Backend.Weights _ = cpu.load(tiny.matrices(), Backend.Progress.none())) {
+              assertThat(lockedKilobytes()).isPositive();
+            }
+            assertThat(lockedKilobytes()).isZero();
+          }
+        });
+  }
+
+  /** What the system says of this process. */
+  private static long lockedKilobytes() throws IOException {
+    return Files.readAllLines(Path.of("/proc/self/status")).stream()
+        .filter(line -> line.startsWith("VmLck:"))
+        .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")))
+        .sum();
+  }
+
+  @Test
   void anUnknownLevelIsAnObstacle() {
     assertThat(CpuBackend.obstacle(options(1, "avx9")))
         .hasValueSatisfying(reason -> assertThat(reason).contains("avx9").contains("avx2"));
@@ -217,7 +248,10 @@ class CpuBackendTest {
 
   private static Backends.Options options(int threads, String level) {
     return new Backends.Options(
-        "cpu", OptionalInt.of(threads), level.isEmpty() ? Optional.empty() : Optional.of(level));
+        "cpu",
+        OptionalInt.of(threads),
+        level.isEmpty() ? Optional.empty() : Optional.of(level),
+        false);
   }
 
   private static void assertClose(

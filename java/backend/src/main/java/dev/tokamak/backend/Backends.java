@@ -20,7 +20,7 @@ public final class Backends {
   private static final List<Entry> ALL =
       List.of(
           new Entry("cpu", CpuBackend::obstacle, CpuBackend::new),
-          new Entry("reference", options -> Optional.empty(), options -> new ReferenceBackend()));
+          new Entry("reference", options -> Optional.empty(), ReferenceBackend::new));
 
   /** Takes the best that there is. */
   public static final String AUTO = "auto";
@@ -33,8 +33,10 @@ public final class Backends {
    * @param backend a backend's name, or {@link #AUTO}
    * @param threads of the CPU backend; empty: one for each processor that the process may use
    * @param cpuLevel instruction-set level of the CPU backend, such as {@code avx2}; empty: the best
+   * @param lockMemory whether weights are kept from being swapped out
    */
-  public record Options(String backend, OptionalInt threads, Optional<String> cpuLevel) {
+  public record Options(
+      String backend, OptionalInt threads, Optional<String> cpuLevel, boolean lockMemory) {
     public Options {
       if (threads.isPresent() && (threads.getAsInt() < 1 || threads.getAsInt() > 1024)) {
         throw new BackendException("threads=" + threads.getAsInt() + ": expected 1 to 1024");
@@ -42,7 +44,7 @@ public final class Backends {
     }
 
     public static Options defaults() {
-      return new Options(AUTO, OptionalInt.empty(), Optional.empty());
+      return new Options(AUTO, OptionalInt.empty(), Optional.empty(), false);
     }
   }
 

@@ -25,12 +25,14 @@ import java.util.Optional;
 public final class CpuBackend implements Backend {
   private final int threads;
   private final int level;
+  private final boolean lockMemory;
   private long team;
 
   /** Opens it; {@link #obstacle} must have found none. */
   public CpuBackend(Backends.Options options) {
     threads = options.threads().orElse(Runtime.getRuntime().availableProcessors());
     level = options.cpuLevel().map(CpuBackend::levelOf).orElse(TokamakNative.tk_cpu_level());
+    lockMemory = options.lockMemory();
     team = TokamakNative.tk_cpu_team_create(level, threads, 0);
     if (team == 0) {
       throw new BackendException("cpu: " + NativeLibrary.lastError());
@@ -125,7 +127,7 @@ public final class CpuBackend implements Backend {
 
   @Override
   public Weights load(List<Tensor> matrices, Progress progress) {
-    return new PackedWeights(team, matrices, progress);
+    return new PackedWeights(team, matrices, lockMemory, progress);
   }
 
   @Override

@@ -22,18 +22,23 @@ final class PackedWeights implements Backend.Weights {
   private final NativeMemory memory = new NativeMemory();
   private final Map<String, Long> addresses = new HashMap<>();
 
-  PackedWeights(long team, List<Tensor> matrices, Backend.Progress progress) {
+  PackedWeights(
+      long team, List<Tensor> matrices, boolean lockMemory, Backend.Progress progress) {
     try {
       long total = matrices.stream().mapToLong(m -> m.data().byteSize()).sum();
       // One piece of memory for all: each piece is rounded up to whole huge pages.
-      long address =
+      long start =
           memory.allocate(matrices.stream().mapToLong(PackedWeights::room).sum(), "the weights");
+      long address = start;
       long done = 0;
       for (Tensor matrix : matrices) {
         pack(team, matrix, address, done, total, progress);
         addresses.put(matrix.name(), address);
         address += room(matrix);
         done += matrix.data().byteSize();
+      }
+      if (lockMemory) {
+        Libc.lock(start, memory.bytes());
       }
     } catch (RuntimeException | Error e) {
       close();

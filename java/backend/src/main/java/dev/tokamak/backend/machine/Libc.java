@@ -4,12 +4,13 @@ package dev.tokamak.backend.machine;
 import com.sun.jna.LastErrorException;
 import com.sun.jna.Native;
 import com.sun.jna.Platform;
+import dev.tokamak.backend.BackendException;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
 
 /**
- * What the C library of Linux does for memory maps and threads, through JNA. All of it is advice:
- * where the library or a call is not there, nothing is lost but speed or memory.
+ * What the C library of Linux does for memory maps and threads, through JNA. All of it but {@link
+ * #lock} is advice: where the library or a call is not there, nothing is lost but speed or memory.
  */
 public final class Libc {
   private static final int PAGE = 4096;
@@ -56,6 +57,23 @@ public final class Libc {
     }
   }
 
+  /**
+   * Keeps memory from being swapped out until it is unmapped.
+   *
+   * @throws BackendException if the system refuses, with its reason
+   */
+  public static void lock(long address, long bytes) {
+    String what = "lock " + bytes + " bytes in memory: ";
+    if (!BOUND) {
+      throw new BackendException(what + "this system has no mlock");
+    }
+    try {
+      mlock(address, bytes);
+    } catch (LastErrorException e) {
+      throw new BackendException(what + e.getMessage() + "; the limit is that of ulimit -l", e);
+    }
+  }
+
   private static void advise(MemorySegment mapped, int advice) {
     long from = (mapped.address() + PAGE - 1) / PAGE * PAGE;
     long to = (mapped.address() + mapped.byteSize()) / PAGE * PAGE;
@@ -84,6 +102,8 @@ public final class Libc {
   // size_t is a Java long on the 64-bit systems that this serves; primitives cost no allocation.
   private static native int madvise(long address, long length, int advice)
       throws LastErrorException;
+
+  private static native int mlock(long address, long length) throws LastErrorException;
 
   private static native int sched_getaffinity(int pid, long size, byte[] mask)
       throws LastErrorException;

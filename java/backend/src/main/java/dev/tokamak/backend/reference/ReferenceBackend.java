@@ -2,10 +2,12 @@
 package dev.tokamak.backend.reference;
 
 import dev.tokamak.backend.Backend;
+import dev.tokamak.backend.Backends;
 import dev.tokamak.backend.Limits;
 import dev.tokamak.backend.Program;
 import dev.tokamak.backend.Replay;
 import dev.tokamak.backend.Tensor;
+import dev.tokamak.backend.machine.Libc;
 import java.util.List;
 
 /**
@@ -14,8 +16,12 @@ import java.util.List;
  * last resort on machines without native kernels.
  */
 public final class ReferenceBackend implements Backend {
-  /** It needs nothing and runs everywhere. */
-  public ReferenceBackend() {}
+  private final boolean lockMemory;
+
+  /** Opens it; it runs everywhere. */
+  public ReferenceBackend(Backends.Options options) {
+    lockMemory = options.lockMemory();
+  }
 
   @Override
   public String name() {
@@ -35,6 +41,9 @@ public final class ReferenceBackend implements Backend {
   /** Nothing to make ready: weights are decoded where they lie, row by row. */
   @Override
   public Weights load(List<Tensor> matrices, Progress progress) {
+    if (lockMemory) {
+      matrices.forEach(m -> Libc.lock(m.data().address(), m.data().byteSize()));
+    }
     return () -> {};
   }
 

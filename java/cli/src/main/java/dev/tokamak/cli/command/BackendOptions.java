@@ -36,11 +36,15 @@ final class BackendOptions {
       description = "Instruction-set level of the CPU backend; by default the best there is.")
   private String cpuLevel;
 
+  @Option(names = "--mlock", description = "Keeps the weights from being swapped out.")
+  private boolean lockMemory;
+
   Backends.Options options() {
     return new Backends.Options(
         backend,
         threads == null ? OptionalInt.empty() : OptionalInt.of(threads),
-        Optional.ofNullable(cpuLevel));
+        Optional.ofNullable(cpuLevel),
+        lockMemory);
   }
 
   private static final class Level implements ITypeConverter<String> {
