@@ -14,8 +14,12 @@ TK_INLINE void add_column(const Floats (&w)[Groups], const FloatBlock* x, int k,
   }
 }
 
-struct DotF32 {
-  using Packed = PackedF32;
+TK_INLINE Floats column(const PackedF32& block, int k) { return load(block.values[k]); }
+TK_INLINE Floats column(const PackedF16& block, int k) { return load_f16(block.values[k]); }
+
+template <class Type>
+struct DotFloats {
+  using Packed = Type;
   using Activation = FloatBlock;
   static constexpr int max_groups = 2, max_sums = float_sums;
 
@@ -24,27 +28,13 @@ struct DotF32 {
                        const Activation* x, Floats (&sums)[Groups][Tokens]) {
     TK_UNROLL for (int k = 0; k < 16; k++) {
       Floats w[Groups];
-      TK_UNROLL for (int g = 0; g < Groups; g++) w[g] = load(weights[g * stride + b].values[k]);
+      TK_UNROLL for (int g = 0; g < Groups; g++) w[g] = column(weights[g * stride + b], k);
       add_column(w, x, k, sums);
     }
   }
 };
-
-struct DotF16 {
-  using Packed = PackedF16;
-  using Activation = FloatBlock;
-  static constexpr int max_groups = 2, max_sums = float_sums;
-
-  template <int Groups, int Tokens>
-  TK_INLINE void block(const Packed* weights, int64_t stride, int64_t b,
-                       const Activation* x, Floats (&sums)[Groups][Tokens]) {
-    TK_UNROLL for (int k = 0; k < 16; k++) {
-      Floats w[Groups];
-      TK_UNROLL for (int g = 0; g < Groups; g++) w[g] = load_f16(weights[g * stride + b].values[k]);
-      add_column(w, x, k, sums);
-    }
-  }
-};
+using DotF32 = DotFloats<PackedF32>;
+using DotF16 = DotFloats<PackedF16>;
 
 #if TK_VEC_BF16
 struct DotBF16 {

@@ -54,8 +54,6 @@ class MetadataTest {
     assertThat(metadata.floats("doubles")).contains(new float[] {0.1f});
     assertThat(metadata.floats("longs")).contains(new float[] {1L << 40});
     assertThat(metadata.bools("flags")).contains(new boolean[] {true, false});
-    assertThat(metadata.isArray("types")).isTrue();
-    assertThat(metadata.isArray("layers")).isFalse();
   }
 
   @Test
@@ -71,7 +69,6 @@ class MetadataTest {
     assertThat(metadata.ints("x")).isEmpty();
     assertThat(metadata.floats("x")).isEmpty();
     assertThat(metadata.bools("x")).isEmpty();
-    assertThat(metadata.isArray("x")).isFalse();
   }
 
   @Test

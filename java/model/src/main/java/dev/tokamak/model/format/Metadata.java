@@ -99,11 +99,6 @@ public final class Metadata {
     return values.containsKey(key);
   }
 
-  /** Whether the key is there and holds an array. */
-  public boolean isArray(String key) {
-    return values.get(key) instanceof MetadataValue.Array;
-  }
-
   public Optional<MetadataValue> value(String key) {
     return Optional.ofNullable(values.get(key));
   }
