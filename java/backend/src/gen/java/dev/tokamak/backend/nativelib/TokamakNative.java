@@ -48,7 +48,8 @@ public static final int
   TK_BAD_ARGUMENT = 1,   // a shape, type or address that the function cannot take
   TK_OUT_OF_MEMORY = 2,
   TK_UNSUPPORTED = 3,    // this processor or this build cannot do it
-  TK_NOT_FINITE = 4;      // a step produced NaN or infinity: see tk_cpu_tape_failed
+  TK_NOT_FINITE = 4,     // a step produced NaN or infinity: see tk_cpu_tape_failed
+  TK_DEVICE = 5;          // a CUDA call failed: see tk_cuda_error_code
 
 // Instruction-set levels, in rising order; each includes those before it.
 /** enum tk_level */
