@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Steps, and the devices that they run on. The only file that asks CUDA about devices; compiled for
+// the host it tells of one emulated device.
+
+#include "step.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include <new>
+
+#include "arguments.h"
+
+using namespace tokamak::cuda;
+
+// ---- step ---------------------------------------------------------------------------------
+
+tk_cuda_step* tk_cuda_step_create(void* stream, int rows, int outputs, const int32_t* counts,
+                                  const int32_t* tokens, const int32_t* positions,
+                                  const int32_t* sequences, const int32_t* output_rows,
+                                  const int32_t* page_table, int max_sequences,
+                                  int pages_per_sequence) {
+  const char* const function = "tk_cuda_step_create";
+  Arguments arguments(function);
+  arguments.range("rows", rows, 1, most_rows)
+      .range("outputs", outputs, 1, rows)
+      .pointer("counts", counts)
+      .pointer("tokens", tokens)
+      .pointer("positions", positions)
+      .pointer("sequences", sequences)
+      .pointer("output_rows", output_rows)
+      .pointer("page_table", page_table)
+      .range("max_sequences", max_sequences, 1, most_rows)
+      .range("pages_per_sequence", pages_per_sequence, 1, INT_MAX / TK_PAGE_TOKENS);
+  if (arguments.status() != TK_OK) return nullptr;
+  auto* step = new (std::nothrow) tk_cuda_step{};
+  if (step == nullptr) {
+    refuse(TK_OUT_OF_MEMORY, "%s: no memory", function);
+    return nullptr;
+  }
+  step->stream = stream;
+  step->rows = rows;
+  step->outputs = outputs;
+  step->counts = counts;
+  step->tokens = tokens;
+  step->positions = positions;
+  step->sequences = sequences;
+  step->output_rows = output_rows;
+  step->page_table = page_table;
+  step->max_sequences = max_sequences;
+  step->pages_per_sequence = pages_per_sequence;
+  return step;
+}
+
+void tk_cuda_step_free(tk_cuda_step* step) { delete step; }
