@@ -22,18 +22,27 @@ import org.bytedeco.javacpp.tools.InfoMapper;
 public class TokamakPreset implements InfoMapper {
   @Override
   public void map(InfoMap infos) {
-    infos.put(new Info("TK_API").cppTypes().annotations());
-    for (String value : new String[] {"float", "double"}) {
-      infos.put(new Info(value).valueTypes(value).pointerTypes(address(value)));
-    }
-    infos.put(new Info("int32_t").valueTypes("int").pointerTypes(address("int32_t")));
-    infos.put(new Info("void").valueTypes("void").pointerTypes(address("void")));
+    mapAddresses(infos);
     for (String opaque : new String[] {"tk_team", "tk_tape"}) {
       infos.put(new Info(opaque).pointerTypes(address(opaque)).skip());
     }
   }
 
-  private static String address(String type) {
+  /** What all headers of the project share. */
+  static void mapAddresses(InfoMap infos) {
+    infos.put(new Info("TK_API").cppTypes().annotations());
+    for (String value : new String[] {"float", "double"}) {
+      infos.put(new Info(value).valueTypes(value).pointerTypes(address(value)));
+    }
+    infos.put(new Info("int32_t").valueTypes("int").pointerTypes(address("int32_t")));
+    infos.put(
+        new Info("int64_t")
+            .valueTypes("@Cast(\"int64_t\") long")
+            .pointerTypes(address("int64_t")));
+    infos.put(new Info("void").valueTypes("void").pointerTypes(address("void")));
+  }
+
+  static String address(String type) {
     return "@Cast(\"" + type + "*\") long";
   }
 }

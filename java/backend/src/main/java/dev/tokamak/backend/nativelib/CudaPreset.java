@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.backend.nativelib;
+
+import org.bytedeco.javacpp.annotation.Platform;
+import org.bytedeco.javacpp.annotation.Properties;
+import org.bytedeco.javacpp.tools.Info;
+import org.bytedeco.javacpp.tools.InfoMap;
+import org.bytedeco.javacpp.tools.InfoMapper;
+
+/**
+ * How JavaCPP maps {@code native/include/tokamak/tokamak_cuda.h} to Java: in the same way as {@link
+ * TokamakPreset}, but as a library of its own, which may be missing where the other is there.
+ */
+@Properties(
+    value = @Platform(include = "tokamak/tokamak_cuda.h", library = "jniCudaNative"),
+    target = "dev.tokamak.backend.nativelib",
+    global = "dev.tokamak.backend.nativelib.CudaNative")
+public class CudaPreset implements InfoMapper {
+  @Override
+  public void map(InfoMap infos) {
+    TokamakPreset.mapAddresses(infos);
+    infos.put(
+        new Info("tk_cuda_step").pointerTypes(TokamakPreset.address("tk_cuda_step")).skip());
+  }
+}
