@@ -19,8 +19,7 @@ public class CudaPreset implements InfoMapper {
   @Override
   public void map(InfoMap infos) {
     TokamakPreset.mapAddresses(infos);
-    for (String type : new String[] {"tk_cuda_step", "tk_cuda_sampler"}) {
-      infos.put(new Info(type).pointerTypes(TokamakPreset.address(type)).skip());
-    }
+    infos.put(
+        new Info("tk_cuda_step").pointerTypes(TokamakPreset.address("tk_cuda_step")).skip());
   }
 }

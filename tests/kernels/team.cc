@@ -9,7 +9,7 @@
 #include <atomic>
 #include <thread>
 
-#include "machine.h"
+#include "harness.h"
 
 namespace tokamak::tests {
 namespace {

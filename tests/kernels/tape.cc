@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "machine.h"
+#include "harness.h"
 
 namespace tokamak::tests {
 namespace {
