@@ -3,9 +3,8 @@
 // store and attention together: the rows are the positions of one sequence. The cache is full of
 // NaN before: nothing that a row does not see may reach it.
 
-#include <string.h>
-
-#include "harness.h"
+#include "machine.h"
+#include "tokamak/tokamak.h"
 
 namespace tokamak::tests {
 namespace {
@@ -16,36 +15,30 @@ struct Attention : Problem {
   float scale;
   std::vector<float> q, k, v;  // [rows, heads or kv_heads, head_dim]
 
-  std::vector<float> run(const Team& team, int chunk) const override {
+  std::vector<float> run(Machine& machine, int chunk) const override {
     const int pages = static_cast<int>((rows + TK_PAGE_TOKENS - 1) / TK_PAGE_TOKENS);
     const int number = type_of(type).number, layers = 2, layer = 1;
+    const int groups = static_cast<int>(kv_heads), dim = static_cast<int>(head_dim);
     const int64_t q_width = heads * head_dim, kv_width = kv_heads * head_dim;
-    const auto floats = [&](int64_t width) {
-      return std::vector<float>(static_cast<size_t>(chunk * width));
-    };
-    std::vector<float> out, step_q = floats(q_width), step_k = floats(kv_width),
-                            step_v = floats(kv_width), result = floats(q_width);
-    Tape tape(team, chunk, 1, 1, pages);
-    const int64_t bytes =
-        tk_cpu_cache_bytes(number, layers, static_cast<int>(kv_heads), static_cast<int>(head_dim), pages);
-    if (bytes < 0) fail("cache: %s", tk_last_error());
-    std::vector<uint64_t> cache(static_cast<size_t>(bytes / 8), UINT64_MAX);
-    expect_status(tk_cpu_cache(tape.handle, number, layers, static_cast<int>(kv_heads),
-                               static_cast<int>(head_dim), pages, cache.data()),
-                  TK_OK, "cache");
-    expect_status(tk_cpu_store(tape.handle, layer, step_k.data(), step_v.data()), TK_OK, "store");
-    expect_status(
-        tk_cpu_attention(tape.handle, layer, step_q.data(), heads, scale, result.data()), TK_OK,
-        "attention");
+    const auto program = machine.program(chunk, 1, 1, pages);
+    const Array<uint8_t> cache(machine, machine.cache_bytes(number, layers, groups, dim, pages));
+    Array<float> step_q(machine, chunk * q_width), step_k(machine, chunk * kv_width),
+        step_v(machine, chunk * kv_width);
+    const Array<float> result(machine, chunk * q_width);
+    program->cache(number, layers, groups, dim, pages, cache.data());
+    program->store(layer, step_k.data(), step_v.data());
+    program->attention(layer, step_q.data(), heads, scale, result.data());
+    std::vector<float> out;
     in_steps(rows, chunk, [&](int64_t first, int n) {
-      memcpy(step_q.data(), q.data() + first * q_width, static_cast<size_t>(n * q_width) * 4);
-      memcpy(step_k.data(), k.data() + first * kv_width, static_cast<size_t>(n * kv_width) * 4);
-      memcpy(step_v.data(), v.data() + first * kv_width, static_cast<size_t>(n * kv_width) * 4);
+      step_q.write(q.data() + first * q_width, n * q_width);
+      step_k.write(k.data() + first * kv_width, n * kv_width);
+      step_v.write(v.data() + first * kv_width, n * kv_width);
       for (int i = 0; i < n; i++) {
-        tape.positions[static_cast<size_t>(i)] = static_cast<int32_t>(first + i);
+        program->positions[static_cast<size_t>(i)] = static_cast<int32_t>(first + i);
       }
-      tape.step(n, 0);
-      out.insert(out.end(), result.begin(), result.begin() + n * q_width);
+      program->step(n, 0);
+      const std::vector<float> step = result.read(n * q_width);
+      out.insert(out.end(), step.begin(), step.end());
     });
     return out;
   }
@@ -75,8 +68,9 @@ struct Attention : Problem {
    * arithmetic in the order of d and t; other orders pass through sums of about the same size.
    */
   void attend(const float* query, const float* keys, const float* in, int64_t seen,
-              Plain& out) const {
+              Products products, Plain& out) const {
     const int64_t stride = kv_heads * head_dim;
+    const Parts parts = type == "Q8_0" ? Parts::more : parts_of(type);  // scaled before the product
     const auto pages = static_cast<double>((seen + TK_PAGE_TOKENS - 1) / TK_PAGE_TOKENS);
     // A score that is off by its slack makes its weight e^slack times as large.
     std::vector<double> scores, slack, weights;
@@ -86,7 +80,9 @@ struct Attention : Problem {
       for (int64_t d = 0; d < head_dim; d++) {
         const double term = static_cast<double>(query[d]) * scale * keys[t * stride + d];
         score += term;
-        squares += 2 * term * term + score * score;  // query * scale, its product, the sum
+        // query * scale, its product with the key, the sum
+        squares += term * term + product_squares(products, term, Parts::more, parts) +
+                   score * score;
       }
       scores.push_back(score);
       slack.push_back(independent_roundings(squares));
@@ -105,7 +101,8 @@ struct Attention : Problem {
       for (int64_t t = 0; t < seen; t++) {
         const double term = weights[static_cast<size_t>(t)] / sum * in[t * stride + d];
         value += term;
-        squares += term * term + 2 * value * value;  // the product, the sum, a new highest score
+        // the product, the sum, a new highest score
+        squares += product_squares(products, term, Parts::more, parts) + 2 * value * value;
       }
       squares += value * value * (2 * pages + 5);  // the sum of the weights, the division
       for (int64_t t = 0; t < seen; t++) {
@@ -119,13 +116,13 @@ struct Attention : Problem {
     }
   }
 
-  void plain(Plain& out) const override {
+  void plain(Plain& out, Products products) const override {
     const std::vector<float> keys = cached(k), in = cached(v);
     for (int64_t row = 0; row < rows; row++) {
       for (int64_t head = 0; head < heads; head++) {
         const int64_t kv_head = head / (heads / kv_heads) * head_dim;
         attend(q.data() + (row * heads + head) * head_dim, keys.data() + kv_head,
-               in.data() + kv_head, row + 1, out);
+               in.data() + kv_head, row + 1, products, out);
       }
     }
   }

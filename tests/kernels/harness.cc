@@ -22,10 +22,6 @@ void fail(const char* format, ...) {
   throw Failure{text};
 }
 
-void expect_status(int status, int wanted, const char* what) {
-  if (status != wanted) fail("%s: status %d, expected %d: %s", what, status, wanted, tk_last_error());
-}
-
 uint64_t Random::bits() {
   uint64_t z = (state_ += 0x9e3779b97f4a7c15);
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
@@ -237,6 +233,15 @@ void decode_block(const std::string& type, const uint8_t* b, float* out) {
   }
 }
 
+/** The minimum of each value, with its factor. */
+void minimums_of_block(const uint8_t* b, float* out) {
+  for (int i = 0; i < 256; i++) {
+    int scale, min;
+    scale_and_min(b + 4, i / 32, scale, min);
+    out[i] = half_at(b + 2) * static_cast<float>(min);
+  }
+}
+
 }  // namespace
 
 std::vector<float> decode(const std::string& name, const uint8_t* blocks, int64_t elements) {
@@ -248,30 +253,19 @@ std::vector<float> decode(const std::string& name, const uint8_t* blocks, int64_
   return out;
 }
 
-// ---- tape ---------------------------------------------------------------------------------
-
-Tape::Tape(const Team& team, int max_rows, int max_outputs, int sequence_count, int page_count)
-    : tokens(static_cast<size_t>(max_rows)),
-      positions(static_cast<size_t>(max_rows)),
-      sequences(static_cast<size_t>(max_rows)),
-      outputs(static_cast<size_t>(max_outputs)),
-      pages(static_cast<size_t>(sequence_count * page_count)) {
-  // Page i of sequence s, from the far end and interleaved: nothing lies where a kernel may guess.
-  const int total = sequence_count * page_count;
-  for (int s = 0; s < sequence_count; s++) {
-    for (int i = 0; i < page_count; i++) {
-      pages[static_cast<size_t>(s * page_count + i)] = total - 1 - (i * sequence_count + s);
-    }
+std::vector<float> minimums(const std::string& name, const uint8_t* blocks, int64_t elements) {
+  const Type type = type_of(name);
+  std::vector<float> out(static_cast<size_t>(elements));
+  if (name != "Q4_K" && name != "Q5_K") return out;
+  for (int64_t i = 0; i < elements / type.elements; i++) {
+    minimums_of_block(blocks + i * type.bytes, out.data() + i * type.elements);
   }
-  handle = tk_cpu_tape_create(team.handle, max_rows, max_outputs, tokens.data(), positions.data(),
-                              sequences.data(), outputs.data(), pages.data(), sequence_count,
-                              page_count);
-  if (handle == nullptr) fail("tape: %s", tk_last_error());
+  return out;
 }
 
-void Tape::step(int n, int m) {
-  const int status = tk_cpu_step(handle, n, m);
-  if (status != TK_OK && status != TK_NOT_FINITE) fail("step: %s", tk_last_error());
+Parts parts_of(const std::string& type) {
+  if (type == "F32") return Parts::more;  // 24 bits
+  return type == "F16" ? Parts::two : Parts::one;  // 11 bits; BF16 and integers of 8 bits
 }
 
 }  // namespace tokamak::tests

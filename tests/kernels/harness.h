@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the tests of single operations share: case tables, values, and the tape that runs one
-// operation in steps of a few rows.
+// What the tests of single operations share: case tables, values, types, and plain versions.
 
 #pragma once
 
@@ -15,8 +14,6 @@
 #include <string>
 #include <vector>
 
-#include "tokamak/tokamak.h"
-
 namespace tokamak::tests {
 
 /** Ends the present case with a message. */
@@ -24,9 +21,6 @@ struct Failure {
   std::string message;
 };
 [[noreturn]] void fail(const char* format, ...) __attribute__((format(printf, 1, 2)));
-
-/** Fails with the library's message unless status is `wanted`. */
-void expect_status(int status, int wanted, const char* what);
 
 /** splitmix64 (Steele et al. 2014). */
 class Random {
@@ -71,36 +65,12 @@ Type type_of(const std::string& name);
 std::vector<uint8_t> random_blocks(const std::string& type, int64_t elements, Random& random,
                                    const std::string& fill = "random");
 std::vector<float> decode(const std::string& type, const uint8_t* blocks, int64_t elements);
+/** What decode has subtracted from each value: the minimums of Q4_K and Q5_K. */
+std::vector<float> minimums(const std::string& type, const uint8_t* blocks, int64_t elements);
 float half_to_float(uint16_t half);
 uint16_t float_to_half(float value);
 float bf16_to_float(uint16_t half);
 uint16_t float_to_bf16(float value);
-
-class Team {
- public:
-  Team(int level, int threads) : handle(tk_cpu_team_create(level, threads, nullptr)) {
-    if (handle == nullptr) fail("team: %s", tk_last_error());
-  }
-  ~Team() { tk_cpu_team_free(handle); }
-  Team(const Team&) = delete;
-  Team& operator=(const Team&) = delete;
-  tk_team* const handle;
-};
-
-/** A tape with its batch. One sequence unless told otherwise; pages in scattered order. */
-class Tape {
- public:
-  Tape(const Team& team, int max_rows, int max_outputs, int sequences = 1, int pages = 1);
-  ~Tape() { tk_cpu_tape_free(handle); }
-  Tape(const Tape&) = delete;
-  Tape& operator=(const Tape&) = delete;
-
-  /** Runs; not-finite outputs are the caller's to look at. */
-  void step(int n, int m);
-
-  std::vector<int32_t> tokens, positions, sequences, outputs, pages;
-  tk_tape* handle;
-};
 
 /** What plain loops make of an operation, row by row. */
 struct Plain {
@@ -123,14 +93,42 @@ inline double independent_roundings(double squares) {
   return 4 * rounding_unit * std::sqrt(squares);
 }
 
+/** How a machine multiplies in matmul and attention. */
+enum class Products {
+  float32,    // products are rounded to float32; what is done to activations before, `2x` covers
+  bf16_parts  // a factor is a sum of two bfloat16 values; their two low parts are not multiplied
+};
+
+/** How many bfloat16 values a factor is the exact sum of. */
+enum class Parts { one, two, more };
+
+/**
+ * What the rounding of a product of two factors adds to the squares of independent_roundings. Two
+ * bfloat16 values of 8 bits leave out 2^-16 of a factor of more bits, and the product of two low
+ * parts is as small: each such loss is that of a number 256 times as large rounded to float32.
+ */
+inline double product_squares(Products products, double product, Parts a, Parts b) {
+  if (products == Products::float32) return product * product;
+  const int losses = (a == Parts::more) + (b == Parts::more) + (a != Parts::one && b != Parts::one);
+  return losses * (256 * product) * (256 * product);
+}
+
+/** Below this, bfloat16 parts cannot tell values apart. */
+constexpr double least_part = FLT_MIN / 256;
+
+/** How many parts a weight or a cached value of this type is. */
+Parts parts_of(const std::string& type);
+
+class Machine;
+
 /** One operation on given data. */
 class Problem {
  public:
   virtual ~Problem() = default;
   /** Runs all rows in steps of at most `chunk` rows; what the operation wrote, row by row. */
-  virtual std::vector<float> run(const Team& team, int chunk) const = 0;
+  virtual std::vector<float> run(Machine& machine, int chunk) const = 0;
   /** Appends to `exact`, and to what the bounds of the operation's table need. */
-  virtual void plain(Plain& out) const = 0;
+  virtual void plain(Plain& out, Products products) const = 0;
   int64_t rows = 0;
 };
 
@@ -144,13 +142,6 @@ std::unique_ptr<Problem> make_matmul(const Case&, Random&);
 std::unique_ptr<Problem> make_norm(const Case&, Random&);
 std::unique_ptr<Problem> make_rope(const Case&, Random&);
 std::unique_ptr<Problem> make_select(const Case&, Random&);
-
-/** A test that no table describes. */
-struct Scenario {
-  const char* name;
-  void (*run)(int level, uint64_t seed);
-};
-extern const std::vector<Scenario> team_scenarios, tape_scenarios;
 
 /** Calls f(first row, rows) for each step of at most `chunk` rows. */
 inline void in_steps(int64_t rows, int64_t chunk, const std::function<void(int64_t, int)>& f) {

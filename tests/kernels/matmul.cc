@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// pack and matmul. Weights of quantized types are multiplied with activations of 8 bits, BF16
-// ones with BF16 activations where the processor can: plain arithmetic does the same rounding, and
-// its error against exact products sets the bound. F32 and F16 weights have nothing to hide behind:
-// their bound is what float32 rounds.
+// pack and matmul. On the CPU weights of quantized types are multiplied with activations of 8 bits,
+// BF16 ones with BF16 activations where the processor can: plain arithmetic does the same rounding,
+// and its error against exact products sets the bound. F32 and F16 weights have nothing to hide
+// behind: their bound is what float32 rounds. A CUDA device splits values into bfloat16 parts,
+// whatever the type: its bound is what the parts leave out.
 
-#include <string.h>
-
-#include "harness.h"
+#include "machine.h"
+#include "tokamak/tokamak.h"
 
 namespace tokamak::tests {
 namespace {
@@ -18,25 +18,22 @@ struct Matmul : Problem {
   std::vector<uint8_t> weights;  // GGUF layout
   std::vector<float> x, bias;    // bias may be empty
 
-  std::vector<float> run(const Team& team, int chunk) const override {
+  std::vector<float> run(Machine& machine, int chunk) const override {
     const int number = type_of(type).number;
-    const int64_t bytes = tk_cpu_packed_bytes(number, out_dim, cols);
-    if (bytes < 0) fail("pack: %s", tk_last_error());
-    std::vector<uint64_t> packed(static_cast<size_t>((bytes + 7) / 8));
-    expect_status(
-        tk_cpu_pack(team.handle, number, out_dim, cols, weights.data(), packed.data()), TK_OK,
-        "pack");
-    std::vector<float> out, in(static_cast<size_t>(chunk * cols)),
-        result(static_cast<size_t>(chunk * out_dim));
-    Tape tape(team, chunk, 1);
-    expect_status(
-        tk_cpu_matmul(tape.handle, TK_ROWS_STEP, in.data(), cols, number, packed.data(), out_dim,
-                      bias.empty() ? nullptr : bias.data(), result.data()),
-        TK_OK, "matmul");
+    const auto program = machine.program(chunk, 1);
+    const Array<uint8_t> source(machine, weights),
+        packed(machine, machine.packed_bytes(number, out_dim, cols));
+    machine.pack(number, out_dim, cols, source.data(), packed.data());
+    Array<float> in(machine, chunk * cols);
+    const Array<float> added(machine, bias), result(machine, chunk * out_dim);
+    program->matmul(TK_ROWS_STEP, in.data(), cols, number, packed.data(), out_dim,
+                    bias.empty() ? nullptr : added.data(), result.data());
+    std::vector<float> out;
     in_steps(rows, chunk, [&](int64_t first, int n) {
-      memcpy(in.data(), x.data() + first * cols, static_cast<size_t>(n * cols) * 4);
-      tape.step(n, 0);
-      out.insert(out.end(), result.begin(), result.begin() + n * out_dim);
+      in.write(x.data() + first * cols, n * cols);
+      program->step(n, 0);
+      const std::vector<float> step = result.read(n * out_dim);
+      out.insert(out.end(), step.begin(), step.end());
     });
     return out;
   }
@@ -59,19 +56,29 @@ struct Matmul : Problem {
     return kept;
   }
 
-  void plain(Plain& out) const override {
-    const std::vector<float> w = decode(type, weights.data(), out_dim * cols), in = rounded();
+  /** Minimums are multiplied apart: what is rounded are the sums of both. */
+  void plain(Plain& out, Products products) const override {
+    const std::vector<float> w = decode(type, weights.data(), out_dim * cols), in = rounded(),
+                             least = minimums(type, weights.data(), out_dim * cols);
+    const Parts parts = parts_of(type);
     for (int64_t row = 0; row < rows; row++) {
       for (int64_t j = 0; j < out_dim; j++) {
-        double sum = 0, squares = 0;
+        double sum = 0, scaled = 0, subtracted = 0, squares = 0, lost = 0;
         float single = 0;
         for (int64_t i = 0; i < cols; i++) {
-          const auto at = static_cast<size_t>(row * cols + i);
-          const float weight = w[static_cast<size_t>(j * cols + i)];
-          const double term = static_cast<double>(x[at]) * weight;
-          sum += term;
-          squares += term * term + sum * sum;
-          single += in[at] * weight;
+          const auto at = static_cast<size_t>(row * cols + i), k = static_cast<size_t>(j * cols + i);
+          const double value = x[at], minimum = value * least[k];
+          const double product = value * (static_cast<double>(w[k]) + least[k]);
+          sum += value * w[k];
+          scaled += product;
+          subtracted += minimum;
+          squares += product_squares(products, product, parts, Parts::more) + minimum * minimum +
+                     scaled * scaled + subtracted * subtracted;
+          lost += FLT_TRUE_MIN;
+          if (products == Products::bf16_parts) {
+            lost += least_part * (std::fabs(value) + std::fabs(w[k]) + least[k]);
+          }
+          single += in[at] * w[k];
         }
         if (!bias.empty()) {
           sum += bias[static_cast<size_t>(j)];
@@ -80,8 +87,7 @@ struct Matmul : Problem {
         }
         out.exact.push_back(sum);
         out.single.push_back(single);
-        out.rounding.push_back(independent_roundings(squares) +
-                               FLT_TRUE_MIN * static_cast<double>(cols));
+        out.rounding.push_back(independent_roundings(squares) + lost);
       }
     }
   }

@@ -2,9 +2,8 @@
 //
 // The operations that work row by row: add, embed, gate, norm, rope, select.
 
-#include <string.h>
-
-#include "harness.h"
+#include "machine.h"
+#include "tokamak/tokamak.h"
 
 namespace tokamak::tests {
 namespace {
@@ -13,27 +12,30 @@ using Floats = std::vector<float>;
 
 const float* row_of(const Floats& x, int64_t row, int64_t width) { return x.data() + row * width; }
 
-void append(Floats& all, const Floats& step, int64_t count) {
-  all.insert(all.end(), step.begin(), step.begin() + count);
+/** Appends the first values of a step's result. */
+void append(Floats& all, const Array<float>& result, int64_t count) {
+  const Floats step = result.read(count);
+  all.insert(all.end(), step.begin(), step.end());
 }
 
 struct Add : Problem {
   int64_t width;
   Floats x, y;
 
-  Floats run(const Team& team, int chunk) const override {
-    Floats out, a(static_cast<size_t>(chunk * width)), b(a.size());
-    Tape tape(team, chunk, 1);
-    expect_status(tk_cpu_add(tape.handle, TK_ROWS_STEP, a.data(), b.data(), width), TK_OK, "add");
+  Floats run(Machine& machine, int chunk) const override {
+    Floats out;
+    const auto program = machine.program(chunk, 1);
+    Array<float> a(machine, chunk * width), b(machine, chunk * width);
+    program->add(TK_ROWS_STEP, a.data(), b.data(), width);
     in_steps(rows, chunk, [&](int64_t first, int n) {
-      memcpy(a.data(), row_of(x, first, width), static_cast<size_t>(n * width) * 4);
-      memcpy(b.data(), row_of(y, first, width), static_cast<size_t>(n * width) * 4);
-      tape.step(n, 0);
+      a.write(row_of(x, first, width), n * width);
+      b.write(row_of(y, first, width), n * width);
+      program->step(n, 0);
       append(out, a, n * width);
     });
     return out;
   }
-  void plain(Plain& out) const override {
+  void plain(Plain& out, Products) const override {
     for (size_t i = 0; i < x.size(); i++) {
       out.single.push_back(x[i] + y[i]);
       out.exact.push_back(out.single.back());  // correctly rounded: no other answer is right
@@ -46,18 +48,21 @@ struct Select : Problem {
   Floats x;
   std::vector<int32_t> chosen;  // [rows], rows of x
 
-  Floats run(const Team& team, int chunk) const override {
-    Floats out, picked(static_cast<size_t>(chunk * width)), in = x;
-    Tape tape(team, static_cast<int>(rows), chunk);
-    expect_status(tk_cpu_select(tape.handle, in.data(), width, picked.data()), TK_OK, "select");
+  Floats run(Machine& machine, int chunk) const override {
+    Floats out;
+    const auto program = machine.program(static_cast<int>(rows), chunk);
+    const Array<float> in(machine, x), picked(machine, chunk * width);
+    program->select(in.data(), width, picked.data());
     in_steps(rows, chunk, [&](int64_t first, int m) {
-      for (int i = 0; i < m; i++) tape.outputs[static_cast<size_t>(i)] = chosen[static_cast<size_t>(first + i)];
-      tape.step(static_cast<int>(rows), m);
+      for (int i = 0; i < m; i++) {
+        program->outputs[static_cast<size_t>(i)] = chosen[static_cast<size_t>(first + i)];
+      }
+      program->step(static_cast<int>(rows), m);
       append(out, picked, m * width);
     });
     return out;
   }
-  void plain(Plain& out) const override {
+  void plain(Plain& out, Products) const override {
     for (int32_t row : chosen) {
       for (int64_t i = 0; i < width; i++) out.single.push_back(row_of(x, row, width)[i]);
     }
@@ -72,30 +77,29 @@ struct Embed : Problem {
   std::vector<uint8_t> table;
   std::vector<int32_t> tokens;  // [rows]
 
-  Floats run(const Team& team, int chunk) const override {
+  Floats run(Machine& machine, int chunk) const override {
     const int number = type_of(type).number;
-    Floats out, x(static_cast<size_t>(chunk * dim));
-    Tape tape(team, chunk, 1);
-    std::vector<uint64_t> packed;
+    Floats out;
+    const auto program = machine.program(chunk, 1);
+    const Array<float> x(machine, chunk * dim);
+    const Array<uint8_t> source(machine, table),
+        packed(machine, machine.packed_bytes(number, vocab, dim));
     if (layout == "packed") {
-      packed.resize(static_cast<size_t>((tk_cpu_packed_bytes(number, vocab, dim) + 7) / 8));
-      expect_status(tk_cpu_pack(team.handle, number, vocab, dim, table.data(), packed.data()),
-                    TK_OK, "pack");
-      expect_status(
-          tk_cpu_embed_packed(tape.handle, number, vocab, dim, packed.data(), x.data()), TK_OK,
-          "embed");
+      machine.pack(number, vocab, dim, source.data(), packed.data());
+      program->embed_packed(number, vocab, dim, packed.data(), x.data());
     } else {
-      expect_status(tk_cpu_embed(tape.handle, number, vocab, dim, table.data(), x.data()), TK_OK,
-                    "embed");
+      program->embed(number, vocab, dim, source.data(), x.data());
     }
     in_steps(rows, chunk, [&](int64_t first, int n) {
-      for (int i = 0; i < n; i++) tape.tokens[static_cast<size_t>(i)] = tokens[static_cast<size_t>(first + i)];
-      tape.step(n, 0);
+      for (int i = 0; i < n; i++) {
+        program->tokens[static_cast<size_t>(i)] = tokens[static_cast<size_t>(first + i)];
+      }
+      program->step(n, 0);
       append(out, x, n * dim);
     });
     return out;
   }
-  void plain(Plain& out) const override {
+  void plain(Plain& out, Products) const override {
     const Floats decoded = decode(type, table.data(), vocab * dim);
     for (int32_t token : tokens) {
       for (int64_t i = 0; i < dim; i++) out.single.push_back(row_of(decoded, token, dim)[i]);
@@ -108,21 +112,21 @@ struct Gate : Problem {
   int64_t width;
   Floats gate, up;
 
-  Floats run(const Team& team, int chunk) const override {
-    Floats out, g(static_cast<size_t>(chunk * width)), u(g.size()), result(g.size());
-    Tape tape(team, chunk, 1);
-    expect_status(
-        tk_cpu_gate(tape.handle, TK_ROWS_STEP, g.data(), u.data(), width, result.data()), TK_OK,
-        "gate");
+  Floats run(Machine& machine, int chunk) const override {
+    Floats out;
+    const auto program = machine.program(chunk, 1);
+    Array<float> g(machine, chunk * width), u(machine, chunk * width);
+    const Array<float> result(machine, chunk * width);
+    program->gate(TK_ROWS_STEP, g.data(), u.data(), width, result.data());
     in_steps(rows, chunk, [&](int64_t first, int n) {
-      memcpy(g.data(), row_of(gate, first, width), static_cast<size_t>(n * width) * 4);
-      memcpy(u.data(), row_of(up, first, width), static_cast<size_t>(n * width) * 4);
-      tape.step(n, 0);
+      g.write(row_of(gate, first, width), n * width);
+      u.write(row_of(up, first, width), n * width);
+      program->step(n, 0);
       append(out, result, n * width);
     });
     return out;
   }
-  void plain(Plain& out) const override {
+  void plain(Plain& out, Products) const override {
     for (size_t i = 0; i < gate.size(); i++) {
       const double g = gate[i], power = std::exp(-g), value = g / (1 + power) * up[i];
       out.exact.push_back(value);
@@ -138,21 +142,21 @@ struct Norm : Problem {
   float epsilon;
   Floats x, weight;
 
-  Floats run(const Team& team, int chunk) const override {
-    Floats out, in(static_cast<size_t>(chunk * width)), result(in.size());
-    Tape tape(team, chunk, 1);
-    expect_status(tk_cpu_norm(tape.handle, TK_ROWS_STEP, in.data(), width, weight.data(), dim,
-                              epsilon, result.data()),
-                  TK_OK, "norm");
+  Floats run(Machine& machine, int chunk) const override {
+    Floats out;
+    const auto program = machine.program(chunk, 1);
+    Array<float> in(machine, chunk * width);
+    const Array<float> w(machine, weight), result(machine, chunk * width);
+    program->norm(TK_ROWS_STEP, in.data(), width, w.data(), dim, epsilon, result.data());
     in_steps(rows, chunk, [&](int64_t first, int n) {
-      memcpy(in.data(), row_of(x, first, width), static_cast<size_t>(n * width) * 4);
-      tape.step(n, 0);
+      in.write(row_of(x, first, width), n * width);
+      program->step(n, 0);
       append(out, result, n * width);
     });
     return out;
   }
   /** The squares of x are added in 16 sums, as vectors do: one sum would pass larger numbers. */
-  void plain(Plain& out) const override {
+  void plain(Plain& out, Products) const override {
     for (int64_t group = 0; group < rows * width; group += dim) {
       double sums[16] = {}, sum = 0, squares = 0;
       for (int64_t i = 0; i < dim; i++) {
@@ -183,24 +187,24 @@ struct Rope : Problem {
   std::vector<int32_t> positions;  // [rows]
   static constexpr int64_t table_rows = 50;
 
-  Floats run(const Team& team, int chunk) const override {
+  Floats run(Machine& machine, int chunk) const override {
     const int64_t width = heads * head_dim;
-    Floats out, in(static_cast<size_t>(chunk * width));
-    Tape tape(team, chunk, 1);
-    expect_status(tk_cpu_rope(tape.handle, in.data(), heads, head_dim, rotary_dim, pairing,
-                              table.data(), table_rows),
-                  TK_OK, "rope");
+    Floats out;
+    const auto program = machine.program(chunk, 1);
+    Array<float> in(machine, chunk * width);
+    const Array<float> angles(machine, table);
+    program->rope(in.data(), heads, head_dim, rotary_dim, pairing, angles.data(), table_rows);
     in_steps(rows, chunk, [&](int64_t first, int n) {
-      memcpy(in.data(), row_of(x, first, width), static_cast<size_t>(n * width) * 4);
+      in.write(row_of(x, first, width), n * width);
       for (int i = 0; i < n; i++) {
-        tape.positions[static_cast<size_t>(i)] = positions[static_cast<size_t>(first + i)];
+        program->positions[static_cast<size_t>(i)] = positions[static_cast<size_t>(first + i)];
       }
-      tape.step(n, 0);
+      program->step(n, 0);
       append(out, in, n * width);
     });
     return out;
   }
-  void plain(Plain& out) const override {
+  void plain(Plain& out, Products) const override {
     out.exact.assign(x.begin(), x.end());
     out.rounding.assign(x.size(), 0);
     const int64_t half = rotary_dim / 2;

@@ -34,6 +34,9 @@ extern "C" {
 /** Rows of a weight matrix that are packed together. */
 #define TK_CUDA_GROUP_ROWS 16
 
+/** Of the likeliest tokens that tk_cuda_logprobs can list. */
+#define TK_CUDA_MOST_TOP 256
+
 // ---- library and devices ------------------------------------------------------------------
 
 TK_API int tk_cuda_abi_version(void);
@@ -174,6 +177,47 @@ TK_API int tk_cuda_select(tk_cuda_step* step, const float* x, int64_t width, flo
  *  *failed to a larger number before. */
 TK_API int tk_cuda_check(tk_cuda_step* step, int rows, const float* x, int64_t width,
                          int32_t operation, int32_t* failed);
+
+// ---- sampling -----------------------------------------------------------------------------
+
+/** How the next token of one sequence is chosen: the steps penalties, top-k, typical, top-p, min-p,
+ *  temperature, draw, in this order and with the meaning that SamplerOptions and Sampler of the
+ *  Java module generate give them. */
+typedef struct tk_cuda_sampler {
+  double temp;               // 0: the largest logit after penalties
+  double top_p;              // 1: all
+  double min_p;              // 0: all
+  double typical;            // 1: all
+  double repeat_penalty;     // 1: none
+  double presence_penalty;   // 0: none
+  double frequency_penalty;  // 0: none
+  int64_t seed;
+  int64_t index;             // of the token in its sequence: how many are before it
+  int32_t top_k;             // 0: all
+  int32_t recent;            // tokens of its row of `recent` that the penalties look at
+} tk_cuda_sampler;
+
+/** Bytes of scratch memory that tk_cuda_sample and tk_cuda_logprobs need; -1: not supported. Calls
+ *  of one stream may share it. */
+TK_API int64_t tk_cuda_sample_bytes(int outputs, int64_t vocab);
+
+/** tokens[m]: one for each row of logits [m, vocab], chosen as the row of samplers [m] says. recent
+ *  [m, most_recent]: the last tokens of each sequence, in any order. Equal keys go to the lower
+ *  token; the random number is a function of seed and index alone. The token is the one that the
+ *  Java Sampler chooses: for greedy and top-k always, else but where the boundary of a
+ *  probability falls within the rounding of a double. Logits are finite, or -infinity where a token
+ *  is ruled out; whatever they are, a token is in range. */
+TK_API int tk_cuda_sample(tk_cuda_step* step, const float* logits, int64_t vocab,
+                          const tk_cuda_sampler* samplers, const int32_t* recent,
+                          int64_t most_recent, void* scratch, int32_t* tokens);
+
+/** Natural logarithms of probabilities in the full distribution, the softmax of each row of logits
+ *  [m, vocab]: chosen[m], those of tokens[m]; and the `top` likeliest tokens (at most
+ *  TK_CUDA_MOST_TOP and vocab), the likeliest first, top_tokens and top_logprobs [m, top]. With top
+ *  0 both may be null. */
+TK_API int tk_cuda_logprobs(tk_cuda_step* step, const float* logits, int64_t vocab,
+                            const int32_t* tokens, int top, void* scratch, double* chosen,
+                            int32_t* top_tokens, double* top_logprobs);
 
 #if defined(__cplusplus)
 }

@@ -46,6 +46,9 @@ public static final int TK_CUDA_ABI_VERSION = 1;
 /** Rows of a weight matrix that are packed together. */
 public static final int TK_CUDA_GROUP_ROWS = 16;
 
+/** Of the likeliest tokens that tk_cuda_logprobs can list. */
+public static final int TK_CUDA_MOST_TOP = 256;
+
 // ---- library and devices ------------------------------------------------------------------
 
 public static native int tk_cuda_abi_version();
@@ -184,6 +187,34 @@ public static native int tk_cuda_select(@Cast("tk_cuda_step*") long step, @Cast(
  *  *failed to a larger number before. */
 public static native int tk_cuda_check(@Cast("tk_cuda_step*") long step, int rows, @Cast("float*") long x, @Cast("int64_t") long width,
                          int operation, @Cast("int32_t*") long failed);
+
+// ---- sampling -----------------------------------------------------------------------------
+
+/** How the next token of one sequence is chosen: the steps penalties, top-k, typical, top-p, min-p,
+ *  temperature, draw, in this order and with the meaning that SamplerOptions and Sampler of the
+ *  Java module generate give them. */
+
+/** Bytes of scratch memory that tk_cuda_sample and tk_cuda_logprobs need; -1: not supported. Calls
+ *  of one stream may share it. */
+public static native @Cast("int64_t") long tk_cuda_sample_bytes(int outputs, @Cast("int64_t") long vocab);
+
+/** tokens[m]: one for each row of logits [m, vocab], chosen as the row of samplers [m] says. recent
+ *  [m, most_recent]: the last tokens of each sequence, in any order. Equal keys go to the lower
+ *  token; the random number is a function of seed and index alone. The token is the one that the
+ *  Java Sampler chooses: for greedy and top-k always, else but where the boundary of a
+ *  probability falls within the rounding of a double. Logits are finite, or -infinity where a token
+ *  is ruled out; whatever they are, a token is in range. */
+public static native int tk_cuda_sample(@Cast("tk_cuda_step*") long step, @Cast("float*") long logits, @Cast("int64_t") long vocab,
+                          @Cast("tk_cuda_sampler*") long samplers, @Cast("int32_t*") long recent,
+                          @Cast("int64_t") long most_recent, @Cast("void*") long scratch, @Cast("int32_t*") long tokens);
+
+/** Natural logarithms of probabilities in the full distribution, the softmax of each row of logits
+ *  [m, vocab]: chosen[m], those of tokens[m]; and the {@code top} likeliest tokens (at most
+ *  TK_CUDA_MOST_TOP and vocab), the likeliest first, top_tokens and top_logprobs [m, top]. With top
+ *  0 both may be null. */
+public static native int tk_cuda_logprobs(@Cast("tk_cuda_step*") long step, @Cast("float*") long logits, @Cast("int64_t") long vocab,
+                            @Cast("int32_t*") long tokens, int top, @Cast("void*") long scratch, @Cast("double*") long chosen,
+                            @Cast("int32_t*") long top_tokens, @Cast("double*") long top_logprobs);
 
 // #if defined(__cplusplus)
 // #endif

@@ -19,7 +19,8 @@ public class CudaPreset implements InfoMapper {
   @Override
   public void map(InfoMap infos) {
     TokamakPreset.mapAddresses(infos);
-    infos.put(
-        new Info("tk_cuda_step").pointerTypes(TokamakPreset.address("tk_cuda_step")).skip());
+    for (String type : new String[] {"tk_cuda_step", "tk_cuda_sampler"}) {
+      infos.put(new Info(type).pointerTypes(TokamakPreset.address(type)).skip());
+    }
   }
 }

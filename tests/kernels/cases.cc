@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-//
-// tokamak_kernel_tests CASES [--filter TEXT] [--level NAME] [--seed N]
-//
-// Runs the tables CASES/ops/*.cases and the scenarios at every level that this machine can run.
-// tests/README.md says what is compared.
+
+#include "cases.h"
 
 #include <string.h>
 
+#include <algorithm>
 #include <cfloat>
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
 #include <random>
-
-#include "harness.h"
 
 namespace tokamak::tests {
 namespace {
@@ -22,7 +18,7 @@ struct Table {
   const char* op;
   Make make;
 };
-constexpr Table tables[] = {{"add", make_add},           {"attention", make_attention},
+constexpr Table all_tables[] = {{"add", make_add},           {"attention", make_attention},
                             {"embed", make_embed},       {"gate", make_gate},
                             {"matmul", make_matmul},     {"norm", make_norm},
                             {"rope", make_rope},         {"select", make_select}};
@@ -41,7 +37,11 @@ double largest_error(const std::vector<double>& exact, const std::vector<float>&
   return error;
 }
 
-void compare(const std::string& bound, const Plain& plain, const std::vector<float>& got) {
+void compare(const std::string& written, Products products, const Plain& plain,
+             const std::vector<float>& got) {
+  // The other bounds speak of activations that are rounded before they are multiplied.
+  const std::string bound =
+      products == Products::bf16_parts && written != "exact" ? "rounding" : written;
   const std::vector<double>& exact = plain.exact;
   if (got.size() != exact.size()) fail("%zu values, expected %zu", got.size(), exact.size());
   for (size_t i = 0; i < exact.size(); i++) {
@@ -93,85 +93,78 @@ void same_bits(const std::vector<float>& one, const std::vector<float>& other, c
   }
 }
 
-void run_case(const Case& c, Make make, int level, uint64_t seed) {
+void run_case(const Case& c, Make make, const Variations& variations, uint64_t seed) {
   Random random(seed ^ static_cast<uint64_t>(c.line) * 0x9e3779b97f4a7c15);
   const auto problem = make(c, random);
-  Plain plain;
-  problem->plain(plain);
-  const int rows = static_cast<int>(problem->rows);
-  const Team one(level, 1), two(level, 2), three(level, 3);
-  const std::vector<float> whole = problem->run(two, rows);
-  compare(c.text("bound"), plain, whole);
-  same_bits(whole, problem->run(one, rows), "with 1 thread");
-  same_bits(whole, problem->run(three, rows), "with 3 threads");
-  same_bits(whole, problem->run(two, 1), "row by row");
-  same_bits(whole, problem->run(one, std::min(rows, 7)), "in steps of 7");
-}
-
-int run(int argc, char** argv) {
-  const char* cases = nullptr;
-  std::string filter, level_name;
-  uint64_t seed = std::random_device{}();
-  for (int i = 1; i < argc; i++) {
-    const std::string option = argv[i];
-    const char* value = i + 1 < argc ? argv[i + 1] : "";
-    if (option == "--filter") {
-      filter = value, i++;
-    } else if (option == "--level") {
-      level_name = value, i++;
-    } else if (option == "--seed") {
-      seed = std::strtoull(value, nullptr, 10), i++;
-    } else if (option[0] != '-' && cases == nullptr) {
-      cases = argv[i];
+  std::vector<float> first;
+  for (const Variation& variation : variations(*problem)) {
+    const std::vector<float> got = problem->run(variation.machine, static_cast<int>(variation.chunk));
+    if (first.empty()) {
+      Plain plain;
+      problem->plain(plain, variation.machine.products());
+      compare(c.text("bound"), variation.machine.products(), plain, got);
+      first = got;
     } else {
-      cases = nullptr;
-      break;
+      same_bits(first, got, variation.how.c_str());
     }
   }
-  if (cases == nullptr) {
-    std::fprintf(stderr, "usage: tokamak_kernel_tests CASES [--filter TEXT] [--level NAME] "
-                         "[--seed N]\n");
-    return 2;
-  }
-  int ran = 0, failed = 0;
-  const auto attempt = [&](const std::string& title, int level, const auto& test) {
-    if (title.find(filter) == std::string::npos) return;
-    ran++;
-    try {
-      test();
-    } catch (const Failure& failure) {
-      failed++;
-      std::printf("FAILED %s at level %s: %s\n  again: --level %s --filter \"%s\" --seed %" PRIu64
-                  "\n",
-                  title.c_str(), tk_cpu_level_name(level), failure.message.c_str(),
-                  tk_cpu_level_name(level), title.c_str(), seed);
-    }
-  };
-  for (int level = 0; level <= tk_cpu_level(); level++) {
-    if (!level_name.empty() && level_name != tk_cpu_level_name(level)) continue;
-    for (const Table& table : tables) {
-      for (const Case& c : read_cases(std::string(cases) + "/ops/" + table.op + ".cases")) {
-        attempt(c.title(), level, [&] { run_case(c, table.make, level, seed); });
-      }
-    }
-    for (const auto* scenarios : {&team_scenarios, &tape_scenarios}) {
-      for (const Scenario& scenario : *scenarios) {
-        attempt(scenario.name, level, [&] { scenario.run(level, seed); });
-      }
-    }
-  }
-  std::printf("%d tests, %d failed (seed %" PRIu64 ")\n", ran, failed, seed);
-  return ran == 0 || failed > 0;
 }
 
 }  // namespace
-}  // namespace tokamak::tests
 
-int main(int argc, char** argv) {
+bool Options::parse(int argc, char** argv, const std::vector<std::string>& names) {
+  seed = std::random_device{}();
+  bool good = true;
+  for (int i = 1; i < argc; i++) {
+    const std::string option = argv[i];
+    const bool known = std::find(names.begin(), names.end(), option) != names.end();
+    if (option[0] != '-' && cases.empty()) {
+      cases = option;
+    } else if (i + 1 == argc) {
+      good = false;
+    } else if (option == "--filter") {
+      filter = argv[++i];
+    } else if (option == "--seed") {
+      seed = std::strtoull(argv[++i], nullptr, 10);
+    } else if (known) {
+      other[option] = argv[++i];
+    } else {
+      good = false;
+    }
+  }
+  if (good && !cases.empty()) return true;
+  std::fprintf(stderr, "usage: %s CASES [--filter TEXT] [--seed N]", argv[0]);
+  for (const std::string& name : names) std::fprintf(stderr, " [%s VALUE]", name.c_str());
+  std::fprintf(stderr, "\n");
+  return false;
+}
+
+void Runner::attempt(const std::string& title, const std::string& where, const std::string& again,
+                     const std::function<void()>& test) {
+  if (title.find(options_.filter) == std::string::npos) return;
+  ran_++;
   try {
-    return tokamak::tests::run(argc, argv);
-  } catch (const tokamak::tests::Failure& failure) {
-    std::fprintf(stderr, "%s\n", failure.message.c_str());
-    return 1;
+    test();
+  } catch (const Failure& failure) {
+    failed_++;
+    std::printf("FAILED %s at %s: %s\n  again: %s --filter \"%s\" --seed %" PRIu64 "\n",
+                title.c_str(), where.c_str(), failure.message.c_str(), again.c_str(), title.c_str(),
+                options_.seed);
   }
 }
+
+void Runner::tables(const std::string& where, const std::string& again,
+                    const Variations& variations) {
+  for (const Table& table : all_tables) {
+    for (const Case& c : read_cases(options_.cases + "/ops/" + table.op + ".cases")) {
+      attempt(c.title(), where, again, [&] { run_case(c, table.make, variations, options_.seed); });
+    }
+  }
+}
+
+int Runner::finish() const {
+  std::printf("%d tests, %d failed (seed %" PRIu64 ")\n", ran_, failed_, options_.seed);
+  return ran_ == 0 || failed_ > 0;
+}
+
+}  // namespace tokamak::tests

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "harness.h"
+#include "machine.h"
 
 namespace tokamak::tests {
 namespace {

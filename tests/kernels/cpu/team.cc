@@ -9,7 +9,7 @@
 #include <atomic>
 #include <thread>
 
-#include "harness.h"
+#include "machine.h"
 
 namespace tokamak::tests {
 namespace {

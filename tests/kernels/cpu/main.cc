@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// tokamak_kernel_tests CASES [--filter TEXT] [--level NAME] [--seed N]
+//
+// Runs the tables CASES/ops/*.cases and the scenarios at every level that this machine can run.
+// tests/README.md says what is compared.
+
+#include <algorithm>
+#include <cstdio>
+
+#include "../cases.h"
+#include "machine.h"
+
+namespace tokamak::tests {
+namespace {
+
+int run(int argc, char** argv) {
+  Options options;
+  if (!options.parse(argc, argv, {"--level"})) return 2;
+  Runner runner(options);
+  for (int level = 0; level <= tk_cpu_level(); level++) {
+    const std::string name = tk_cpu_level_name(level);
+    const auto only = options.other.find("--level");
+    if (only != options.other.end() && only->second != name) continue;
+    const std::string where = "level " + name, again = "--level " + name;
+    Cpu one(level, 1), two(level, 2), three(level, 3);
+    runner.tables(where, again, [&](const Problem& problem) {
+      const int64_t rows = problem.rows;
+      return std::vector<Variation>{{two, rows, ""},
+                                    {one, rows, "with 1 thread"},
+                                    {three, rows, "with 3 threads"},
+                                    {two, 1, "row by row"},
+                                    {one, std::min<int64_t>(rows, 7), "in steps of 7"}};
+    });
+    for (const auto* scenarios : {&team_scenarios, &tape_scenarios}) {
+      for (const Scenario& scenario : *scenarios) {
+        runner.attempt(scenario.name, where, again, [&] { scenario.run(level, options.seed); });
+      }
+    }
+  }
+  return runner.finish();
+}
+
+}  // namespace
+}  // namespace tokamak::tests
+
+int main(int argc, char** argv) {
+  try {
+    return tokamak::tests::run(argc, argv);
+  } catch (const tokamak::tests::Failure& failure) {
+    std::fprintf(stderr, "%s\n", failure.message.c_str());
+    return 1;
+  }
+}
