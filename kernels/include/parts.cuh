@@ -28,7 +28,7 @@
 
 #include "ptx.cuh"
 
-namespace tokamak {
+namespace tokamak::cuda {
 
 /** Two neighbouring values. */
 struct Pair {
@@ -73,4 +73,4 @@ FN void multiply(float (&sum)[4], const ExactA& a, const ExactB& b) {
   ptx::mma_bf16(sum, a.value, b.value);
 }
 
-}  // namespace tokamak
+}  // namespace tokamak::cuda
