@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.backend;
 
+import dev.tokamak.backend.Roofline.Arithmetic;
 import java.util.List;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalLong;
 
 /**
  * A way to run programs. It owns what all its programs share (a thread team, a device); closing it
@@ -33,6 +37,30 @@ public interface Backend extends AutoCloseable {
    * @throws BackendException if there is not enough memory, or an operation cannot be done
    */
   Replay prepare(Program program, Weights weights, Limits limits);
+
+  /** Measures what its machine can do at best, in a second or two; empty: it has no measure. */
+  default Optional<Roofline> roofline() {
+    return Optional.empty();
+  }
+
+  /** The arithmetic that its kernel for an operation spends its time in. */
+  default Arithmetic arithmetic(Operation operation) {
+    return Arithmetic.FLOAT32;
+  }
+
+  /** Bytes that programs can still have, where they are not the machine's main memory. */
+  default OptionalLong freeBytes() {
+    return OptionalLong.empty();
+  }
+
+  /**
+   * Seconds that the maker's own library takes for the product of a step's rows [rows, cols] and a
+   * dense matrix [outDim, cols] of a type: the yardstick of benchmarks (cuBLAS on {@code cuda}).
+   * Empty: the library is not installed, or has no such product.
+   */
+  default OptionalDouble yardstickSeconds(QuantType type, int rows, long cols, long outDim) {
+    return OptionalDouble.empty();
+  }
 
   @Override
   void close();

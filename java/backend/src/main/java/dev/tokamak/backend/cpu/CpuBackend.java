@@ -7,8 +7,12 @@ import dev.tokamak.backend.Backend;
 import dev.tokamak.backend.BackendException;
 import dev.tokamak.backend.Backends;
 import dev.tokamak.backend.Limits;
+import dev.tokamak.backend.Operation;
 import dev.tokamak.backend.Program;
+import dev.tokamak.backend.QuantType;
 import dev.tokamak.backend.Replay;
+import dev.tokamak.backend.Roofline;
+import dev.tokamak.backend.Roofline.Arithmetic;
 import dev.tokamak.backend.Tensor;
 import dev.tokamak.backend.nativelib.NativeLibrary;
 import dev.tokamak.backend.nativelib.TokamakNative;
@@ -101,28 +105,35 @@ public final class CpuBackend implements Backend {
     return name(level);
   }
 
-  /**
-   * What this machine can do with these threads and this level.
-   *
-   * @param bytesPerSecond read bandwidth of the memory
-   * @param floatOps float32 multiplications and additions per second
-   * @param int8Ops the same of int8 dot products
-   * @param bf16Ops the same of bfloat16 dot products; 0 if the level has none
-   */
-  public record Roofline(
-      double bytesPerSecond, double floatOps, double int8Ops, double bf16Ops) {}
-
-  /** Measures the roofline; it takes a second or two. */
-  public Roofline roofline() {
+  /** What this machine can do with these threads and this level. */
+  @Override
+  public Optional<Roofline> roofline() {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment out = arena.allocate(JAVA_DOUBLE, 4);
       check(TokamakNative.tk_cpu_roofline(team, out.address()), "roofline");
-      return new Roofline(
-          out.getAtIndex(JAVA_DOUBLE, 0),
-          out.getAtIndex(JAVA_DOUBLE, 1),
-          out.getAtIndex(JAVA_DOUBLE, 2),
-          out.getAtIndex(JAVA_DOUBLE, 3));
+      return Optional.of(
+          new Roofline(
+              out.getAtIndex(JAVA_DOUBLE, 0),
+              out.getAtIndex(JAVA_DOUBLE, 1),
+              out.getAtIndex(JAVA_DOUBLE, 2),
+              out.getAtIndex(JAVA_DOUBLE, 3)));
     }
+  }
+
+  @Override
+  public Arithmetic arithmetic(Operation operation) {
+    return operation instanceof Operation.MatMul product
+        ? arithmetic(product.weight().type())
+        : Arithmetic.FLOAT32;
+  }
+
+  /** What a product with weights of a type is made of. */
+  public static Arithmetic arithmetic(QuantType weights) {
+    return switch (weights) {
+      case F32, F16 -> Arithmetic.FLOAT32;
+      case BF16 -> Arithmetic.BFLOAT16;
+      case Q4_0, Q8_0, Q4_K, Q5_K, Q6_K -> Arithmetic.INT8;
+    };
   }
 
   @Override

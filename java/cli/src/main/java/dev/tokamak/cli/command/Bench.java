@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.cli.command;
 
+import dev.tokamak.backend.QuantType;
+import dev.tokamak.backend.Roofline;
+import dev.tokamak.backend.Roofline.Arithmetic;
 import dev.tokamak.backend.cpu.CpuBackend;
 import dev.tokamak.cli.Console;
 import dev.tokamak.cli.Failure;
@@ -95,7 +98,7 @@ public final class Bench implements Runnable {
       Model model,
       GgufType type,
       Optional<CpuBackend> cpu,
-      Optional<CpuBackend.Roofline> roofline,
+      Optional<Roofline> roofline,
       Speed prefill,
       Speed decode,
       OptionalLong peakBytes) {}
@@ -124,7 +127,7 @@ public final class Bench implements Runnable {
   private Result measure(Model model, Capacity capacity) {
     double[] prefills = new double[repetitions];
     double[] decodes = new double[repetitions];
-    List<CpuBackend.Roofline> rooflines = new ArrayList<>();
+    List<Roofline> rooflines = new ArrayList<>();
     OptionalLong peak = OptionalLong.empty();
     Optional<CpuBackend> cpu =
         model.backend().backend() instanceof CpuBackend b ? Optional.of(b) : Optional.empty();
@@ -142,7 +145,7 @@ public final class Bench implements Runnable {
         if (i == 0) {
           peak = peakBytes(); // before the roofline's own buffers; later repetitions add nothing
         }
-        cpu.ifPresent(backend -> rooflines.add(backend.roofline()));
+        cpu.flatMap(CpuBackend::roofline).ifPresent(rooflines::add);
         progress.at(i + 1, repetitions);
       }
     }
@@ -182,27 +185,24 @@ public final class Bench implements Runnable {
     return (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
   }
 
-  private static Optional<CpuBackend.Roofline> median(List<CpuBackend.Roofline> rooflines) {
+  private static Optional<Roofline> median(List<Roofline> rooflines) {
     if (rooflines.isEmpty()) {
       return Optional.empty();
     }
-    ToDoubleFunction<ToDoubleFunction<CpuBackend.Roofline>> of =
+    ToDoubleFunction<ToDoubleFunction<Roofline>> of =
         field -> median(rooflines.stream().mapToDouble(field).toArray());
     return Optional.of(
-        new CpuBackend.Roofline(
-            of.applyAsDouble(CpuBackend.Roofline::bytesPerSecond),
-            of.applyAsDouble(CpuBackend.Roofline::floatOps),
-            of.applyAsDouble(CpuBackend.Roofline::int8Ops),
-            of.applyAsDouble(CpuBackend.Roofline::bf16Ops)));
+        new Roofline(
+            of.applyAsDouble(Roofline::bytesPerSecond),
+            of.applyAsDouble(Roofline::floatOps),
+            of.applyAsDouble(Roofline::int8Ops),
+            of.applyAsDouble(Roofline::bf16Ops)));
   }
 
   /** Operations per second of the arithmetic that the kernels use for a type of weights. */
-  private static double peakOperations(CpuBackend.Roofline roofline, GgufType type) {
-    return switch (type) {
-      case F32, F16 -> roofline.floatOps();
-      case BF16 -> roofline.bf16Ops() > 0 ? roofline.bf16Ops() : roofline.floatOps();
-      default -> roofline.int8Ops();
-    };
+  private static double peakOperations(Roofline roofline, GgufType type) {
+    return roofline.peak(
+        type.quantType().map(CpuBackend::arithmetic).orElse(Arithmetic.FLOAT32));
   }
 
   /** The type of most weights. */

@@ -3,6 +3,7 @@ package dev.tokamak.cli.command;
 
 import dev.tokamak.backend.Backend;
 import dev.tokamak.backend.Backends;
+import dev.tokamak.backend.Roofline;
 import dev.tokamak.backend.cpu.CpuBackend;
 import dev.tokamak.backend.machine.Nvml;
 import dev.tokamak.cli.Console;
@@ -34,7 +35,7 @@ public final class Devices implements Runnable {
       List<Backends.Probe> probes,
       Processor processor,
       List<String> levels,
-      Optional<CpuBackend.Roofline> roofline,
+      Optional<Roofline> roofline,
       Nvml.Answer gpus) {}
 
   @Override
@@ -48,7 +49,7 @@ public final class Devices implements Runnable {
               Backends.probe(options),
               Processor.ofMachine(),
               CpuBackend.levels(),
-              chosen instanceof CpuBackend cpu ? Optional.of(cpu.roofline()) : Optional.empty(),
+              chosen.roofline(),
               Nvml.gpus());
       if (output.json) {
         Json.line(console.out(), json -> write(json, report));
@@ -142,7 +143,7 @@ public final class Devices implements Runnable {
     json.writeEndObject();
   }
 
-  static void writeRoofline(JsonGenerator json, CpuBackend.Roofline roofline) {
+  static void writeRoofline(JsonGenerator json, Roofline roofline) {
     Json.number(json, "bandwidth_bytes_s", roofline.bytesPerSecond());
     Json.number(json, "f32_ops_s", roofline.floatOps());
     Json.number(json, "int8_ops_s", roofline.int8Ops());

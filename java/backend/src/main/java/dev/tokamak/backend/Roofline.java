@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.backend;
+
+/**
+ * What a backend's machine can do at best, measured (Williams, Waterman and Patterson 2009): nothing
+ * is faster than the bytes that it moves by the bandwidth, or its operations by the peak.
+ *
+ * @param bytesPerSecond read bandwidth of the memory
+ * @param floatOps float32 multiplications and additions per second
+ * @param int8Ops the same of int8 dot products; 0 if the machine has none
+ * @param bf16Ops the same of bfloat16 dot products; 0 if the machine has none
+ */
+public record Roofline(double bytesPerSecond, double floatOps, double int8Ops, double bf16Ops) {
+  /** Kinds of arithmetic, each with a peak of its own. */
+  public enum Arithmetic {
+    FLOAT32,
+    INT8,
+    BFLOAT16
+  }
+
+  /** Operations per second of one kind; of float32 where the machine has none of that kind. */
+  public double peak(Arithmetic arithmetic) {
+    double peak =
+        switch (arithmetic) {
+          case FLOAT32 -> floatOps;
+          case INT8 -> int8Ops;
+          case BFLOAT16 -> bf16Ops;
+        };
+    return peak > 0 ? peak : floatOps;
+  }
+
+  /** Seconds below which the memory does not let the work be done. */
+  public double memorySeconds(Work work) {
+    return work.bytes() / bytesPerSecond;
+  }
+
+  /** Seconds below which the arithmetic does not let the work be done. */
+  public double arithmeticSeconds(Work work, Arithmetic arithmetic) {
+    return work.operations() / peak(arithmetic);
+  }
+}
