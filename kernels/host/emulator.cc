@@ -24,7 +24,7 @@ constexpr int blocks_at_once = 4;
 // Pauses in a row between which no thread ends, meets others or passes a barrier.
 constexpr int64_t most_pauses = int64_t{1} << 22;
 
-std::atomic<int> order{0}, copies{0};
+std::atomic<int> order{0}, copies{0}, streams{0};
 std::atomic<uint64_t> seed{1};
 
 void thread_entry() {
@@ -39,11 +39,13 @@ void thread_entry() {
 void set(const Settings& settings) {
   order = static_cast<int>(settings.order);
   copies = static_cast<int>(settings.copies);
+  streams = static_cast<int>(settings.streams);
   seed = settings.seed;
 }
 
 Settings settings() {
-  return {static_cast<Order>(order.load()), static_cast<Copies>(copies.load()), seed.load()};
+  return {static_cast<Order>(order.load()), static_cast<Copies>(copies.load()),
+          static_cast<Streams>(streams.load()), seed.load()};
 }
 
 Statistics take_statistics() { return std::exchange(statistics, Statistics{}); }

@@ -22,9 +22,16 @@ enum class Copies : int {
   mixed = 2   // one or the other, by the seed
 };
 
+/** When the work of a stream runs. */
+enum class Streams : int {
+  at_once = 0,
+  at_synchronize = 1  // finds a missing synchronize, a host buffer used again too early
+};
+
 struct Settings {
   Order order = Order::fifo;
   Copies copies = Copies::late;
+  Streams streams = Streams::at_once;
   uint64_t seed = 1;
 };
 
@@ -41,6 +48,7 @@ struct Statistics {
   int64_t barriers;          // of blocks
   int64_t matrix_phases;     // eight rows that ldmatrix reads at once
   int64_t matrix_conflicts;  // and the further cycles that bank conflicts cost them
+  int64_t shared_conflicts;  // the same of accesses declared by ptx::count_conflicts
 };
 Statistics take_statistics();
 

@@ -2,27 +2,41 @@
 
 #include "stream.h"
 
-#include <new>
+#include "settings.h"
 
 namespace emu {
 
-Outcome Stream::submit(Launch launch) {
-  return submit(Work{[launch = std::move(launch)] { return run(launch); }});
-}
-
 Outcome Stream::submit(Work work) {
-  if (error.code != 0) return error;
-  if (capturing != nullptr) {
-    capturing->works.push_back(std::move(work));
+  if (error_.code != 0) return error_;
+  if (recording_ != nullptr) {
+    recording_->works.push_back(std::move(work));
     return {};
   }
-  error = work();
-  return error;
+  waiting_.push_back(std::move(work));
+  return settings().streams == Streams::at_once ? synchronize() : Outcome{};
+}
+
+Outcome Stream::submit(const Graph& graph) {
+  for (const Work& work : graph.works) {
+    Outcome outcome = submit(work);
+    if (outcome.code != 0) return outcome;
+  }
+  return {};
+}
+
+Outcome Stream::synchronize() {
+  std::vector<Work> works;
+  works.swap(waiting_);
+  for (const Work& work : works) {
+    if (error_.code == 0) error_ = work();
+  }
+  return error_;
 }
 
 Outcome submit(void* stream, Launch launch) {
   if (stream == nullptr) return run(launch);
-  return static_cast<Stream*>(stream)->submit(std::move(launch));
+  return static_cast<Stream*>(stream)->submit(
+      [launch = std::move(launch)] { return run(launch); });
 }
 
 }  // namespace emu
