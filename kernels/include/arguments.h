@@ -18,6 +18,7 @@ namespace tokamak::cuda {
 // Far above any model, far below where a product of a few of them overflows.
 constexpr int64_t most_rows = 1 << 20;
 constexpr int64_t most_width = int64_t{1} << 28;
+constexpr int64_t most_numbers = int64_t{1} << 33;  // of an activation: 32 GiB
 
 class Arguments {
  public:
@@ -67,6 +68,11 @@ class Arguments {
 
   /** Of a tensor. */
   Arguments& width(const char* name, int64_t value) { return range(name, value, 1, most_width); }
+
+  /** Of an activation [rows, width], each in range already: so that a grid can cover it. */
+  Arguments& numbers(int64_t rows, int64_t width) {
+    return range("rows * width", status_ == TK_OK ? rows * width : 1, 1, most_numbers);
+  }
 
   Arguments& multiple(const char* name, int64_t value, const char* of, int64_t unit) {
     if (status_ == TK_OK && value % unit != 0) {
