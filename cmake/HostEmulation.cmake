@@ -24,5 +24,6 @@ function(tokamak_emulate target)
   set_source_files_properties(${kernel_sources} PROPERTIES LANGUAGE CXX)
   add_library(${target} STATIC ${ARGN} $<TARGET_OBJECTS:tokamak_emulator>)
   target_link_libraries(${target} PUBLIC tokamak_options)
+  target_compile_options(${target} PRIVATE -Wno-unknown-pragmas) # "unroll" is nvcc's
   target_include_directories(${target} PRIVATE ${kernels} ${kernels}/include ${kernels}/../native)
 endfunction()
