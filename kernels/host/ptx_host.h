@@ -187,6 +187,11 @@ inline uint32_t round_bf16(float value) {
 inline uint32_t pack_bf16(float low, float high) {
   return round_bf16(low) | round_bf16(high) << 16;
 }
+inline uint32_t add_bf16(uint32_t a, uint32_t b) {
+  const uint32_t upper = 0xffff0000u;
+  return pack_bf16(__uint_as_float(a << 16) + __uint_as_float(b << 16),
+                   __uint_as_float(a & upper) + __uint_as_float(b & upper));
+}
 inline float half_to_float(uint16_t half) { return tk_f16_to_float(half); }
 inline uint16_t float_to_half(float value) {
   const uint32_t bits = __float_as_uint(value);

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One part (64 columns) of a product of packed weights and activations: what matvec and matmul do
+// with it, the same instructions in the same order for every element of the result, so that their
+// bits are equal. Also how K is cut into segments, which makes the order of the whole sum:
+//
+//     element = ((0 + s0) + s1) + ...     s = the parts of segment s, one after the other, from 0
+//
+// Activations lie in shared memory as bfloat16 parts, [token][64 columns] of 256 bytes: for four
+// columns 4t .. 4t+3 of a step the 16 bytes
+//
+//     high 4t 4t+1 | high 4t+2 4t+3 | low 4t 4t+1 | low 4t+2 4t+3
+//
+// which are the operand of lane 4g+t for token g. The step's 64 bytes of odd tokens change places
+// pairwise, so that the 8 lanes of one phase, two tokens, meet all 32 banks.
+
+#pragma once
+
+#include "weight.cuh"
+
+namespace tokamak::cuda {
+
+/** The operands of tk_cuda_matmul. */
+struct Product {
+  const float* x;  // [*rows, cols]
+  const uint8_t* packed;
+  const float* bias;  // [out_dim] or null
+  float* out;         // [*rows, out_dim]
+  const int32_t* rows;
+  int64_t cols, out_dim;
+  bool aligned;  // rows of x begin at multiples of 16 bytes
+};
+
+/** By matvec.cu: for a step of at most `rows` rows. */
+int launch_matvec(void* stream, int type, int rows, const Product& product);
+
+constexpr int quads = part_columns / 4;  // of a token
+constexpr int token_bytes = part_columns * 4;
+
+/** Segments of K: a function of cols alone. */
+constexpr int segments = 8;
+FN int segment_begin(int parts, int segment) {
+  return static_cast<int>(static_cast<int64_t>(parts) * segment / segments);
+}
+
+/** Where the four values of a quad (0 .. 15) of a token lie. */
+FN int quad_at(int token, int quad) {
+  return token * token_bytes + (quad / 4 ^ (token & 1)) * 64 + quad % 4 * 16;
+}
+
+/** Puts a quad in place. All lanes of the warp call it, lane i with quad i % 16. `sums` [2][tokens]
+ *  are of 32 columns each, for types with minimums; `present`: the token is one. */
+template <class Format>
+FN void place_quad(uint8_t* parts, float* sums, int tokens, int token, int quad, bool present,
+                   float4 v) {
+  const Pair left = split(v.x, v.y), right = split(v.z, v.w);
+  if (present) {
+    put(parts, quad_at(token, quad), make_uint4(left.high, right.high, left.low, right.low));
+  }
+  if constexpr (Format::has_minimums) {
+    float sum = (v.x + v.y) + (v.z + v.w);
+    for (int lanes = 1; lanes < 8; lanes *= 2) sum += __shfl_xor_sync(~0u, sum, lanes);
+    if (present && quad % 8 == 0) sums[quad / 8 * tokens + token] = sum;
+  }
+}
+
+/** What a lane reads of the activations: of tiles of 8 tokens. */
+template <int TILES>
+struct Activations {
+  const uint8_t* parts;
+  int offset[TILES];  // of this lane's token and columns
+  const float* sums;  // of this lane's two columns of the result in tile 0
+  int sums_stride;    // tokens
+
+  FN PartsB operand(int tile, int step) const {
+    const int place = (offset[tile] ^ step % 2 * 64) + step / 2 * 128;
+    const uint4 v = at<uint4>(parts, place);
+    return {{v.x, v.y}, {v.z, v.w}};
+  }
+
+  FN float2 sum(int tile, int run) const {
+    return *reinterpret_cast<const float2*>(sums + run * sums_stride + tile * 8);
+  }
+};
+
+/** The place of a token's columns for lane 4g+t: see Activations::offset. */
+FN int activation_offset(int token, int lane) {
+  return token * token_bytes + (token & 1) * 64 + lane % 4 * 16;
+}
+
+/** sum[group][tile] += a part of the groups times a part of the tokens. The slots of the groups lie
+ *  one behind the other in shared memory, each a header and a part. */
+template <class Format, int GROUPS, int TILES>
+FN void multiply_part(const uint8_t* slots, int lane, const Activations<TILES>& x,
+                      float (&sum)[GROUPS][TILES][4]) {
+  constexpr int slot_bytes = Format::header_bytes + Format::part_bytes;
+  typename Format::Held held[GROUPS];
+  for (int group = 0; group < GROUPS; group++) {
+    held[group] = Format::hold(slots + group * slot_bytes, lane);
+  }
+  if constexpr (Format::scale_steps == 0) {
+#pragma unroll
+    for (int step = 0; step < part_steps; step++) {
+      typename Format::Operand a[GROUPS];
+      for (int group = 0; group < GROUPS; group++) a[group] = Format::operand(held[group], step);
+      for (int tile = 0; tile < TILES; tile++) {
+        const PartsB b = x.operand(tile, step);
+        for (int group = 0; group < GROUPS; group++) multiply(sum[group][tile], a[group], b);
+      }
+    }
+  } else {
+    constexpr int run_steps = Format::scale_steps;
+#pragma unroll
+    for (int run = 0; run < part_steps / run_steps; run++) {
+      typename Format::Operand a[GROUPS][run_steps];
+      float scale[GROUPS][2], min[GROUPS][2];  // of rows g, g+8
+      for (int group = 0; group < GROUPS; group++) {
+        for (int i = 0; i < run_steps; i++) {
+          a[group][i] = Format::operand(held[group], run * run_steps + i);
+        }
+        Format::scales(held[group], run, scale[group], min[group]);
+      }
+      for (int tile = 0; tile < TILES; tile++) {
+        PartsB b[run_steps];
+        for (int i = 0; i < run_steps; i++) b[i] = x.operand(tile, run * run_steps + i);
+        for (int group = 0; group < GROUPS; group++) {
+          float part[4] = {0, 0, 0, 0};
+          for (int i = 0; i < run_steps; i++) multiply(part, a[group][i], b[i]);
+          float(&total)[4] = sum[group][tile];
+          for (int i = 0; i < 4; i++) total[i] = fmaf(scale[group][i / 2], part[i], total[i]);
+          if constexpr (Format::has_minimums) {
+            const float2 of_x = x.sum(tile, run);  // of the two columns
+            total[0] = fmaf(-min[group][0], of_x.x, total[0]);
+            total[1] = fmaf(-min[group][0], of_x.y, total[1]);
+            total[2] = fmaf(-min[group][1], of_x.x, total[2]);
+            total[3] = fmaf(-min[group][1], of_x.y, total[3]);
+          }
+        }
+      }
+    }
+  }
+}
+
+/** Starts the copy of a group's part, its header before it, into a slot: 16 bytes a thread, by
+ *  threads first, first + threads, ... `valid` false fills with zeros. */
+template <class Format>
+FN void copy_part(uint8_t* slot, const uint8_t* group, int64_t part, bool valid, int first,
+                  int threads) {
+  constexpr int slot_bytes = Format::header_bytes + Format::part_bytes;
+  const uint8_t* header = group + header_at<Format>(part);
+  const uint8_t* rest = group + part_at<Format>(part) - Format::header_bytes;
+  for (int byte = first * 16; byte < slot_bytes; byte += threads * 16) {
+    ptx::copy_async<16>(slot + byte, (byte < Format::header_bytes ? header : rest) + byte, valid);
+  }
+}
+
+/** The row of a group, and the token of a tile, that sum[i] of lane 4g+t is for. */
+FN int result_row(int lane, int i) { return lane / 4 + i / 2 * 8; }
+FN int result_token(int lane, int i) { return lane % 4 * 2 + i % 2; }
+
+}  // namespace tokamak::cuda
