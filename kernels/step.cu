@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Steps, and the devices that they run on. The only file that asks CUDA about devices; compiled for
-// the host it tells of one emulated device.
+// Steps: made, checked and freed on the host.
 
 #include "step.h"
 
 #include <limits.h>
-#include <string.h>
 
 #include <new>
 
 #include "arguments.h"
 
 using namespace tokamak::cuda;
-
-// ---- step ---------------------------------------------------------------------------------
 
 tk_cuda_step* tk_cuda_step_create(void* stream, int rows, int outputs, const int32_t* counts,
                                   const int32_t* tokens, const int32_t* positions,

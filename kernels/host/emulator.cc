@@ -15,7 +15,6 @@
 namespace emu {
 
 constinit thread_local Coordinates* current = nullptr;
-thread_local Statistics statistics{};
 
 namespace {
 
@@ -26,6 +25,20 @@ constexpr int64_t most_pauses = int64_t{1} << 22;
 
 std::atomic<int> order{0}, copies{0}, streams{0};
 std::atomic<uint64_t> seed{1};
+
+thread_local Statistics taken{};  // of the launches since take_statistics
+
+void add(const Statistics& more) {
+  taken.launches += more.launches;
+  taken.blocks += more.blocks;
+  taken.switches += more.switches;
+  taken.collectives += more.collectives;
+  taken.products += more.products;
+  taken.barriers += more.barriers;
+  taken.matrix_phases += more.matrix_phases;
+  taken.matrix_conflicts += more.matrix_conflicts;
+  taken.shared_conflicts += more.shared_conflicts;
+}
 
 void thread_entry() {
   entered_fiber();
@@ -48,7 +61,7 @@ Settings settings() {
           static_cast<Streams>(streams.load()), seed.load()};
 }
 
-Statistics take_statistics() { return std::exchange(statistics, Statistics{}); }
+Statistics take_statistics() { return std::exchange(taken, Statistics{}); }
 
 // ---- text ---------------------------------------------------------------------------------
 
@@ -96,7 +109,7 @@ void Thread::wait(const char* operation, Where at) {
   where = at;
   Thread* next = run->queue.take(run->random);
   if (next != this) {
-    statistics.switches++;
+    run->statistics.switches++;
     current = next;
     switch_fiber(fiber, next == nullptr ? run->caller : next->fiber);
   }
@@ -128,7 +141,7 @@ void Thread::end() {
     block->open(barrier);
   }
   Thread* next = block->alive == 0 ? nullptr : run->queue.take(run->random);
-  statistics.switches++;
+  run->statistics.switches++;
   current = next;
   leave_fiber(fiber, next == nullptr ? run->caller : next->fiber);
 }
@@ -316,8 +329,9 @@ Outcome run(const Launch& launch) {
   static thread_local Stacks stacks;
   try {
     Run run(launch, settings(), stacks);
-    statistics.launches++;
+    run.statistics.launches++;
     run.all();
+    add(run.statistics);
     return std::move(run.outcome);
   } catch (const std::bad_alloc&) {
     current = nullptr;
@@ -337,7 +351,7 @@ void* Block::warp_order(const Warp& warp, int lane, unsigned generation) {
 
 void Block::open(Barrier& barrier) {
   run->pauses = 0;
-  statistics.barriers++;
+  run->statistics.barriers++;
   Thread* first = barrier.waiting;
   barrier.waiting = nullptr;
   barrier.arrived = 0;

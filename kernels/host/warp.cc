@@ -50,8 +50,8 @@ void meet(Thread& me, const char* operation, unsigned mask, bool aligned, Where 
     return;
   }
   meeting = warp.meetings[--warp.open];
-  statistics.collectives++;
   Run& run = *me.run;
+  run.statistics.collectives++;
   run.pauses = 0;
   work(warp);
   for (unsigned others = mask & ~me.bit(); others != 0; others &= others - 1) {
@@ -63,44 +63,92 @@ void meet(Thread& me, const char* operation, unsigned mask, bool aligned, Where 
   }
 }
 
-typedef float Float8 __attribute__((vector_size(32)));
+typedef float Float4 __attribute__((vector_size(16)));
 
 float low(uint32_t pair) { return __builtin_bit_cast(float, pair << 16); }
 float high(uint32_t pair) { return __builtin_bit_cast(float, pair & 0xffff0000u); }
 
 // Fragments: see ptx::mma_bf16. Products of bfloat16 are exact in float32; the sum goes over k in
 // ascending order, one rounding a step. (The device's own order is not documented.)
+//
+// Register c[0] of lanes 4 g .. 4 g + 3 is the even columns of row g, c[1] the odd ones: the sums
+// stay where they are, and B is laid out to fit.
 void multiply(Warp& warp) {
-  alignas(32) float a[16][16];  // [row][k]
-  alignas(32) float b[16][8];   // [k][column]
-  alignas(32) float c[16][8];   // [row][column]
-  const auto& r = warp.registers;
-  for (int lane = 0; lane < warp_lanes; lane++) {
-    const int g = lane / 4, t = lane % 4 * 2;
-    a[g][t] = low(r[0][lane]), a[g][t + 1] = high(r[0][lane]);
-    a[g + 8][t] = low(r[1][lane]), a[g + 8][t + 1] = high(r[1][lane]);
-    a[g][t + 8] = low(r[2][lane]), a[g][t + 9] = high(r[2][lane]);
-    a[g + 8][t + 8] = low(r[3][lane]), a[g + 8][t + 9] = high(r[3][lane]);
-    b[t][g] = low(r[4][lane]), b[t + 1][g] = high(r[4][lane]);
-    b[t + 8][g] = low(r[5][lane]), b[t + 9][g] = high(r[5][lane]);
-    for (int i = 0; i < 4; i++) {
-      c[g + i / 2 * 8][t + i % 2] = __builtin_bit_cast(float, r[6 + i][lane]);
+  auto& r = warp.registers;
+  float low_a[4][warp_lanes], high_a[4][warp_lanes];
+  for (int i = 0; i < 4; i++) {
+    for (int lane = 0; lane < warp_lanes; lane++) {
+      low_a[i][lane] = low(r[i][lane]);
+      high_a[i][lane] = high(r[i][lane]);
     }
   }
-  Float8 columns[16];
-  std::memcpy(columns, b, sizeof columns);
-  for (int row = 0; row < 16; row++) {
-    Float8 sum;
-    std::memcpy(&sum, c[row], sizeof sum);
-    for (int k = 0; k < 16; k++) sum += a[row][k] * columns[k];
-    std::memcpy(c[row], &sum, sizeof sum);
-  }
-  for (int lane = 0; lane < warp_lanes; lane++) {
-    const int g = lane / 4, t = lane % 4 * 2;
-    for (int i = 0; i < 4; i++) {
-      warp.registers[6 + i][lane] = __builtin_bit_cast(uint32_t, c[g + i / 2 * 8][t + i % 2]);
+  alignas(16) float b[16][2][4];  // [k][column % 2][column / 2]
+  for (int column = 0; column < 8; column++) {
+    for (int t = 0; t < 4; t++) {
+      const int lane = 4 * column + t;
+      b[2 * t][column % 2][column / 2] = low(r[4][lane]);
+      b[2 * t + 1][column % 2][column / 2] = high(r[4][lane]);
+      b[2 * t + 8][column % 2][column / 2] = low(r[5][lane]);
+      b[2 * t + 9][column % 2][column / 2] = high(r[5][lane]);
     }
   }
+  for (int g = 0; g < 8; g++) {
+    Float4 sums[4];
+    for (int i = 0; i < 4; i++) std::memcpy(&sums[i], &r[6 + i][4 * g], sizeof sums[i]);
+    const auto step = [&](int k, float upper, float lower) {  // A in rows g and g + 8
+      Float4 even, odd;
+      std::memcpy(&even, b[k][0], sizeof even);
+      std::memcpy(&odd, b[k][1], sizeof odd);
+      sums[0] += upper * even;
+      sums[1] += upper * odd;
+      sums[2] += lower * even;
+      sums[3] += lower * odd;
+    };
+    for (int half = 0; half < 2; half++) {  // columns 0 .. 7 of A, then 8 .. 15
+      for (int t = 0; t < 4; t++) {
+        const int lane = 4 * g + t, k = 8 * half + 2 * t;
+        step(k, low_a[2 * half][lane], low_a[2 * half + 1][lane]);
+        step(k + 1, high_a[2 * half][lane], high_a[2 * half + 1][lane]);
+      }
+    }
+    for (int i = 0; i < 4; i++) std::memcpy(&r[6 + i][4 * g], &sums[i], sizeof sums[i]);
+  }
+}
+
+/** What a phase costs: eight rows of 16 bytes are four of the 32 banks each; rows of one bank take
+ *  a cycle each, unless they are the same row. */
+int conflicts(const uint32_t* rows) {
+  unsigned seen = 0;  // groups of four banks
+  for (int i = 0; i < 8; i++) seen |= 1u << rows[i] % 8;
+  if (seen == 0xff) return 0;
+  int in_group[8] = {}, cycles = 0;
+  for (int i = 0; i < 8; i++) {
+    bool again = false;
+    for (int j = 0; j < i; j++) again = again || rows[j] == rows[i];
+    if (!again) cycles = std::max(cycles, ++in_group[rows[i] % 8]);
+  }
+  return cycles - 1;
+}
+
+/** Registers 0 .. 3: the words of the row at a lane's address; 8: the number of its 16 bytes. */
+void distribute(Warp& warp, int matrices, bool transposed, Statistics& statistics) {
+  auto& r = warp.registers;
+  uint32_t result[4][warp_lanes];
+  for (int m = 0; m < matrices; m++) {
+    statistics.matrix_phases++;
+    statistics.matrix_conflicts += conflicts(&r[8][8 * m]);
+    for (int lane = 0; lane < warp_lanes; lane++) {
+      const int g = lane / 4, t = lane % 4;
+      if (transposed) {
+        const uint32_t first = r[g / 2][8 * m + 2 * t], second = r[g / 2][8 * m + 2 * t + 1];
+        result[m][lane] = g % 2 == 0 ? (first & 0xffff) | second << 16
+                                     : first >> 16 | (second & 0xffff0000u);
+      } else {
+        result[m][lane] = r[t][8 * m + g];
+      }
+    }
+  }
+  std::memcpy(r, result, sizeof result[0] * static_cast<size_t>(matrices));
 }
 
 }  // namespace
@@ -157,8 +205,8 @@ void mma_bf16(float* c, const uint32_t* a, const uint32_t* b, Where where) {
   for (int i = 0; i < 4; i++) registers[i][me.lane] = a[i];
   for (int i = 0; i < 2; i++) registers[4 + i][me.lane] = b[i];
   for (int i = 0; i < 4; i++) registers[6 + i][me.lane] = __builtin_bit_cast(uint32_t, c[i]);
-  meet(me, "mma", ~0u, true, where, [](Warp& warp) {
-    statistics.products++;
+  meet(me, "mma", ~0u, true, where, [&](Warp& warp) {
+    me.run->statistics.products++;
     multiply(warp);
   });
   for (int i = 0; i < 4; i++) c[i] = __builtin_bit_cast(float, registers[6 + i][me.lane]);
@@ -175,30 +223,8 @@ void load_matrix(uint32_t* out, int matrices, bool transposed, const uint32_t* r
   }
   for (int i = 0; i < 4; i++) registers[i][me.lane] = row[i];
   registers[8][me.lane] = static_cast<uint32_t>(bits >> 4);
-  meet(me, matrices == 4 ? "ldmatrix.x4" : "ldmatrix.x2", ~0u, true, where, [=](Warp& warp) {
-    const auto& r = warp.registers;
-    uint32_t result[4][warp_lanes];
-    for (int m = 0; m < matrices; m++) {
-      uint16_t element[8][8];  // [row][column] of 8 rows of 16 bytes
-      int in_group[8] = {}, cycles = 0;
-      for (int i = 0; i < 8; i++) {
-        const int lane = m * 8 + i;
-        for (int w = 0; w < 4; w++) std::memcpy(&element[i][2 * w], &r[w][lane], 4);
-        // 16 bytes are four of the 32 banks; equal addresses are read once
-        bool again = false;
-        for (int j = 0; j < i; j++) again = again || r[8][m * 8 + j] == r[8][lane];
-        if (!again) cycles = std::max(cycles, ++in_group[r[8][lane] % 8]);
-      }
-      statistics.matrix_phases++;
-      statistics.matrix_conflicts += cycles - 1;
-      for (int lane = 0; lane < warp_lanes; lane++) {
-        const int g = lane / 4, t = lane % 4 * 2;
-        const uint32_t first = transposed ? element[t][g] : element[g][t];
-        const uint32_t second = transposed ? element[t + 1][g] : element[g][t + 1];
-        result[m][lane] = first | second << 16;
-      }
-    }
-    std::memcpy(warp.registers, result, sizeof result[0] * static_cast<size_t>(matrices));
+  meet(me, matrices == 4 ? "ldmatrix.x4" : "ldmatrix.x2", ~0u, true, where, [&](Warp& warp) {
+    distribute(warp, matrices, transposed, me.run->statistics);
   });
   for (int i = 0; i < matrices; i++) out[i] = registers[i][me.lane];
 }
