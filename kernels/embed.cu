@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // embed: the tokens' rows of the embedding table as float32, from the table as it lies in the GGUF
-// file. (Where the embedding is the output head too, embed_packed reads the copy that matmul has.)
+// file; embed_packed: from the copy that matmul has, where the embedding is the output head too.
 //   table [vocab, dim], out [n, dim]; row j of out is row tokens[j] of the table
 //   grid: row by row, 1024 numbers a block of 256 threads; neighbouring threads have neighbouring
 //   numbers, so stores are whole lines; a block's scale comes from the cache for all but the first
@@ -19,6 +19,7 @@
 #include "tokamak/block/q6_k.h"
 #include "tokamak/block/q8_0.h"
 #include "types.h"
+#include "weight.cuh"
 
 namespace tokamak::cuda {
 namespace {
@@ -88,11 +89,47 @@ __global__ void __launch_bounds__(threads)
   }
 }
 
+template <class Format>
+__global__ void __launch_bounds__(threads)
+    embed_packed(const int32_t* rows, const int32_t* tokens, int64_t dim, unsigned chunks,
+                 const void* packed, float* out) {
+  const int64_t row = blockIdx.x / chunks;
+  if (row >= *rows) return;
+  const int64_t first = blockIdx.x % chunks * chunk, end = min(first + chunk, dim);
+  for (int64_t i = first + threadIdx.x; i < end; i += threads) {
+    out[row * dim + i] = packed_value<Format>(packed, dim, tokens[row], i);
+  }
+}
+
+unsigned chunks_of(int64_t dim) { return static_cast<unsigned>((dim + chunk - 1) / chunk); }
+
+/** Of both kernels: a packed row has the numbers and scales that the row of the file has. */
+void report(const tk_cuda_step* step, BlockSize block, int64_t dim) {
+  const double bytes_of_row = 1.0 * block.bytes * dim / block.elements;
+  report_work(step->rows * (4.0 * dim + bytes_of_row), 2.0 * step->rows * dim);
+}
+
+int check_embed(const char* function, const tk_cuda_step* step, int type, int64_t vocab,
+                int64_t dim, const void* table, int alignment, float* out) {
+  const BlockSize block = block_size(type);
+  Arguments arguments(function);
+  arguments.step(step)
+      .that(block.elements != 0, TK_UNSUPPORTED, "type is none of quant.def")
+      .range("vocab", vocab, 1, INT32_MAX)
+      .width("dim", dim)
+      .pointer("table", table)
+      .aligned("table", table, alignment)
+      .pointer("out", out);
+  if (arguments.status() == TK_OK) {
+    arguments.multiple("dim", dim, "block", block.elements).numbers(step->rows, dim);
+  }
+  return arguments.status();
+}
+
 template <class Block, int elements>
 int launch_embed(const tk_cuda_step* step, int64_t dim, const void* table, float* out) {
-  const auto chunks = static_cast<unsigned>((dim + chunk - 1) / chunk);
-  const double bytes_of_row = 1.0 * sizeof(Block) * dim / elements;
-  report_work(step->rows * (4.0 * dim + bytes_of_row), 2.0 * step->rows * dim);
+  const unsigned chunks = chunks_of(dim);
+  report(step, {elements, static_cast<int>(sizeof(Block))}, dim);
   return launch(step->stream, {chunks * step->rows, threads}, embed<Block, elements>,
                 step->counts, step->tokens, dim, chunks, table, out);
 }
@@ -104,19 +141,9 @@ using namespace tokamak::cuda;
 
 int tk_cuda_embed(tk_cuda_step* step, int type, int64_t vocab, int64_t dim, const void* table,
                   float* out) {
-  const BlockSize block = block_size(type);
-  Arguments arguments("tk_cuda_embed");
-  arguments.step(step)
-      .that(block.elements != 0, TK_UNSUPPORTED, "type is none of quant.def")
-      .range("vocab", vocab, 1, INT32_MAX)
-      .width("dim", dim)
-      .pointer("table", table)
-      .aligned("table", table, type == TYPE_F32 ? 4 : 2)
-      .pointer("out", out);
-  if (arguments.status() == TK_OK) {
-    arguments.multiple("dim", dim, "block", block.elements).numbers(step->rows, dim);
-  }
-  if (arguments.status() != TK_OK) return arguments.status();
+  const int status = check_embed("tk_cuda_embed", step, type, vocab, dim, table,
+                                 type == TYPE_F32 ? 4 : 2, out);
+  if (status != TK_OK) return status;
   switch (type) {
     case TYPE_F32:
       return launch_embed<float, 1>(step, dim, table, out);
@@ -137,4 +164,16 @@ int tk_cuda_embed(tk_cuda_step* step, int type, int64_t vocab, int64_t dim, cons
     default:
       return refuse(TK_UNSUPPORTED, "tk_cuda_embed: no kernel for type=%d", type);
   }
+}
+
+int tk_cuda_embed_packed(tk_cuda_step* step, int type, int64_t vocab, int64_t dim,
+                         const void* packed, float* out) {
+  const int status = check_embed("tk_cuda_embed_packed", step, type, vocab, dim, packed, 16, out);
+  if (status != TK_OK) return status;
+  return with_format(type, int{TK_UNSUPPORTED}, [&](auto format) {
+    const unsigned chunks = chunks_of(dim);
+    report(step, block_size(type), dim);
+    return launch(step->stream, {chunks * step->rows, threads}, embed_packed<decltype(format)>,
+                  step->counts, step->tokens, dim, chunks, packed, out);
+  });
 }
