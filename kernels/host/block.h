@@ -21,6 +21,14 @@ struct Block;
 struct Run;
 struct Warp;
 
+/** An asynchronous copy on its way. */
+struct Flight {
+  Copy copy;
+  unsigned group;
+  bool landed;
+};
+constexpr unsigned most_flights = 128;  // of a thread
+
 /** One CUDA thread. */
 struct alignas(64) Thread : Coordinates {
   const char* waits = nullptr;  // the operation it waits in; null: it runs or could run
@@ -32,15 +40,9 @@ struct alignas(64) Thread : Coordinates {
   Fiber fiber;           // up to its stack pointer, all that a switch touches: two cache lines
   bool ended = false;
 
-  // Asynchronous copies that nobody has waited for.
-  struct Flight {
-    Copy copy;
-    unsigned group;
-    bool landed;
-  };
-  std::vector<Flight> flights;
-  size_t first_flight = 0;
-  unsigned groups = 0;  // committed
+  Flight* flights;  // [most_flights], a ring: asynchronous copies that it has not waited for
+  unsigned first_flight = 0, end_flight = 0;  // grow for ever
+  unsigned groups = 0;                        // committed
 
   bool fenced = false;  // atomics publish what was written before
   const void* last_atomic = nullptr;
@@ -48,6 +50,8 @@ struct alignas(64) Thread : Coordinates {
   unsigned bit() const { return 1u << lane; }
   /** Lets others run until somebody puts this thread into the queue again. */
   void wait(const char* operation, Where at);
+  /** Lets others run, and goes on. */
+  void give_way(const char* operation, Where at);
   void end();
 };
 
@@ -60,6 +64,15 @@ struct Meeting {
   Where where;  // of the first that came
 };
 
+/** Addresses that lanes have declared at one line; the warp accesses them at once. */
+struct Access {
+  Where where;
+  int bytes;
+  unsigned lanes;
+  uint32_t words[warp_lanes];  // address / 4
+  int conflicts() const;
+};
+
 struct Warp {
   Thread* threads;  // [warp_lanes]
   unsigned exists, ended = 0;
@@ -68,6 +81,7 @@ struct Warp {
   int open = 0;  // meetings
   unsigned at_barrier = 0;
   Where barrier_where{};
+  std::vector<Access> accesses;  // that not all lanes have declared yet
   unsigned generations[warp_lanes] = {};  // of __syncwarp, by the lowest lane of its mask
 
   // What the lanes bring to a collective and take from it: [register][lane].
@@ -88,6 +102,7 @@ struct Block {
   int alive = 0;  // threads that have not ended
   int thread_count, warp_count;
   std::unique_ptr<Thread[]> threads;
+  std::unique_ptr<Flight[]> flights;  // [thread][most_flights]
   std::unique_ptr<Warp[]> warps;
   Barrier barriers[barrier_count];
   SharedMemory memory;

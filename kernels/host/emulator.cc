@@ -117,10 +117,10 @@ void Thread::wait(const char* operation, Where at) {
 }
 
 void Thread::end() {
-  if (first_flight < flights.size()) {
+  if (first_flight != end_flight) {
     run->fail(launch_failure, run->place(run->launch.where, *this) +
-                                  format("ends with %zu asynchronous copies that it never waited for",
-                                         flights.size() - first_flight));
+                                  format("ends with %u asynchronous copies that it never waited for",
+                                         end_flight - first_flight));
   }
   for (int i = 0; i < warp->open; i++) {
     const Meeting& meeting = warp->meetings[i];
@@ -134,7 +134,6 @@ void Thread::end() {
   ended = true;
   warp->ended |= bit();
   run->pauses = 0;
-  release(&run->order);
   Barrier& barrier = block->barriers[0];
   block->alive--;
   if (barrier.expected == 0 && barrier.arrived > 0 && barrier.arrived == block->alive) {
@@ -164,6 +163,7 @@ Run::Run(const Launch& launch_, const Settings& settings_, Stacks& stacks_)
     block.thread_count = threads;
     block.warp_count = (threads + warp_lanes - 1) / warp_lanes;
     block.threads.reset(new Thread[static_cast<size_t>(threads)]);
+    block.flights.reset(new Flight[static_cast<size_t>(threads) * most_flights]);
     block.warps.reset(new Warp[static_cast<size_t>(block.warp_count)]);
   }
   if (settings.order == Order::random) {
@@ -212,12 +212,14 @@ void Run::start(Block& block, size_t first_stack) {
     thread.warp = &block.warps[i / warp_lanes];
     thread.ended = false;
     thread.waits = nullptr;
-    thread.flights.clear();
-    thread.first_flight = 0;
-    thread.groups = 0;
+    thread.flights = &block.flights[i * most_flights];
+    thread.first_flight = thread.end_flight = thread.groups = 0;
     thread.fenced = false;
     thread.last_atomic = nullptr;
     thread.fiber.prepare(stacks.at(first_stack + i), thread_entry);
+    if (thread_sanitizer()) {
+      thread.fiber.name(("block " + text(index) + " thread " + text(thread.Coordinates::thread)).c_str());
+    }
     queue.push(&thread);
   }
 }
@@ -225,6 +227,13 @@ void Run::start(Block& block, size_t first_stack) {
 void Run::finish(Block& block) {
   block.used = false;
   statistics.blocks++;
+  for (int w = 0; w < block.warp_count; w++) {
+    // some lanes did not come to these lines
+    for (const Access& access : block.warps[static_cast<size_t>(w)].accesses) {
+      statistics.shared_conflicts += access.conflicts();
+    }
+    block.warps[static_cast<size_t>(w)].accesses.clear();
+  }
   ptrdiff_t offset;
   size_t bytes;
   if (outcome.code == 0 && block.memory.damaged(&offset, &bytes)) {
@@ -234,7 +243,9 @@ void Run::finish(Block& block) {
                           offset, bytes)};
   }
   block.memory.clear();
-  for (int i = 0; i < block.thread_count; i++) block.threads[static_cast<size_t>(i)].fiber.finish();
+  for (int i = 0; i < block.thread_count; i++) {
+    block.threads[static_cast<size_t>(i)].fiber.finish(&order);
+  }
 }
 
 void Run::all() {
@@ -258,10 +269,10 @@ void Run::all() {
     switch_fiber(caller, next->fiber);
   }
   current = nullptr;
-  acquire(&order);
   for (size_t i = 0; i < slots; i++) {
     if (blocks[i].used) finish(blocks[i]);
   }
+  acquire(&order);
 }
 
 std::string Run::deadlock() const {
@@ -418,15 +429,16 @@ void barrier(int id, int threads, Where where) {
   block.arrive(id, threads, "barrier", where);
 }
 
-void pause(Where where) {
-  Thread& me = current_thread();
-  if (++me.run->pauses > most_pauses) {
-    me.run->fail(launch_timeout,
-                 me.run->place(where, me) + "livelock: waits for what no thread will write");
+void Thread::give_way(const char* operation, Where at) {
+  if (++run->pauses > most_pauses) {
+    run->fail(launch_timeout, run->place(at, *this) + "livelock: " + operation +
+                                  " is repeated, and no thread writes what it waits for");
   }
-  me.run->queue.push_last(&me);
-  me.wait("a loop", where);
+  run->queue.push_last(this);
+  wait(operation, at);
 }
+
+void pause(Where where) { current_thread().give_way("__nanosleep", where); }
 
 void fence() {
   Thread& me = current_thread();
@@ -434,11 +446,10 @@ void fence() {
   if (me.last_atomic != nullptr) acquire(const_cast<void*>(me.last_atomic));
 }
 
-void before_atomic(const void* address) {
+void before_atomic(const void* address, Where where) {
   Thread& me = current_thread();
   if (me.fenced) release(const_cast<void*>(address));
-  me.run->queue.push_last(&me);
-  me.wait("an atomic operation", me.run->launch.where);
+  me.give_way("an atomic operation", where);
 }
 
 void after_atomic(const void* address) {
@@ -477,11 +488,10 @@ bool start_copy(const Copy& copy, Where where) {
   }
   const Copies mode = me.run->settings.copies;
   const bool now = mode == Copies::eager || (mode == Copies::mixed && me.run->random.below(2) == 0);
-  if (me.first_flight == me.flights.size()) {
-    me.flights.clear();
-    me.first_flight = 0;
+  if (me.end_flight - me.first_flight == most_flights) {
+    fail(where, "more than %u asynchronous copies of one thread at once", most_flights);
   }
-  me.flights.push_back({copy, me.groups, now});
+  me.flights[me.end_flight++ % most_flights] = {copy, me.groups, now};
   return now;
 }
 
@@ -489,8 +499,8 @@ void commit_copies() { current_thread().groups++; }
 
 bool take_copy(int keep, Copy* copy) {
   Thread& me = current_thread();
-  while (me.first_flight < me.flights.size()) {
-    const Thread::Flight& flight = me.flights[me.first_flight];
+  while (me.first_flight != me.end_flight) {
+    const Flight& flight = me.flights[me.first_flight % most_flights];
     if (static_cast<int>(me.groups - flight.group) <= keep) return false;
     me.first_flight++;
     if (!flight.landed) {

@@ -55,7 +55,7 @@ void barrier(int id, int threads, Where where);
 void pause(Where where);
 /** Where a memory fence stands, and before and after an atomic operation: what they order. */
 void fence();
-void before_atomic(const void* address);
+void before_atomic(const void* address, Where where);
 void after_atomic(const void* address);
 
 // ---- collectives of a warp (warp.cc) ------------------------------------------------------
@@ -71,6 +71,9 @@ void mma_bf16(float* c, const uint32_t* a, const uint32_t* b, Where where);
 /** ldmatrix: see ptx::load_matrix_x4. `row` is what the calling lane read at `address`. */
 void load_matrix(uint32_t* out, int matrices, bool transposed, const uint32_t* row,
                  const void* address, Where where);
+
+/** See ptx::count_conflicts. */
+void count_conflicts(const void* address, int bytes, Where where);
 
 // ---- asynchronous copies ------------------------------------------------------------------
 

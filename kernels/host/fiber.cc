@@ -18,6 +18,7 @@ extern "C" {
 [[gnu::weak]] void* __tsan_create_fiber(unsigned flags);
 [[gnu::weak]] void __tsan_destroy_fiber(void* fiber);
 [[gnu::weak]] void __tsan_switch_to_fiber(void* fiber, unsigned flags);
+[[gnu::weak]] void __tsan_set_fiber_name(void* fiber, const char* name);
 [[gnu::weak]] void __tsan_acquire(void* address);
 [[gnu::weak]] void __tsan_release(void* address);
 [[gnu::weak]] void __sanitizer_start_switch_fiber(void** fake_stack, const void* low, size_t bytes);
@@ -68,11 +69,6 @@ constexpr size_t colours = 32, colour_bytes = 128;
 
 thread_local Fiber* came_from = nullptr;
 
-size_t page() {
-  static const size_t bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  return bytes;
-}
-
 /** After each switch; also tells the bounds of the stack that was left, which for the caller of the
  *  first switch nobody else knows. */
 void arrived(void* fake_stack) {
@@ -102,12 +98,17 @@ void announce(Fiber& from, Fiber& to, void** fake_stack) {
 
 }  // namespace
 
+size_t page_bytes() {
+  static const size_t bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return bytes;
+}
+
 Stacks::~Stacks() {
-  for (char* slab : slabs_) munmap(slab, stacks_of_slab * (stack_bytes + page()));
+  for (char* slab : slabs_) munmap(slab, stacks_of_slab * (stack_bytes + page_bytes()));
 }
 
 Stack Stacks::at(size_t index) {
-  const size_t stride = stack_bytes + page();
+  const size_t stride = stack_bytes + page_bytes();
   while (slabs_.size() * stacks_of_slab <= index) {
     slabs_.reserve(slabs_.size() + 1);
     void* slab = mmap(nullptr, stacks_of_slab * stride, PROT_READ | PROT_WRITE,
@@ -115,10 +116,10 @@ Stack Stacks::at(size_t index) {
     if (slab == MAP_FAILED) throw std::bad_alloc();
     slabs_.push_back(static_cast<char*>(slab));
     for (size_t i = 0; i < stacks_of_slab; i++) {
-      if (mprotect(slabs_.back() + i * stride, page(), PROT_NONE) != 0) throw std::bad_alloc();
+      if (mprotect(slabs_.back() + i * stride, page_bytes(), PROT_NONE) != 0) throw std::bad_alloc();
     }
   }
-  char* low = slabs_[index / stacks_of_slab] + index % stacks_of_slab * stride + page();
+  char* low = slabs_[index / stacks_of_slab] + index % stacks_of_slab * stride + page_bytes();
   return {low, stack_bytes - index % colours * colour_bytes};
 }
 
@@ -131,7 +132,15 @@ void Fiber::prepare(Stack given, void (*entry)()) {
   fake_stack = nullptr;
   // frames that an earlier fiber left without returning are still marked
   if (__asan_unpoison_memory_region) __asan_unpoison_memory_region(stack.low, stack.bytes);
-  if (thread_sanitizer()) race_detector = __tsan_create_fiber(0);
+  if (thread_sanitizer()) {
+    // the thread that had this stack before must not seem to race with the new one: what is mapped
+    // anew has no history
+    if (mmap(stack.low, stack_bytes, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED) {
+      throw std::bad_alloc();
+    }
+    race_detector = __tsan_create_fiber(0);
+  }
 #if defined(TK_EMULATOR_UCONTEXT)
   getcontext(&context);
   context.uc_stack.ss_sp = stack.low;
@@ -149,8 +158,17 @@ void Fiber::prepare(Stack given, void (*entry)()) {
 #endif
 }
 
-void Fiber::finish() {
-  if (race_detector != nullptr) __tsan_destroy_fiber(race_detector);
+void Fiber::name(const char* name) {
+  if (race_detector != nullptr) __tsan_set_fiber_name(race_detector, name);
+}
+
+void Fiber::finish(void* order) {
+  if (race_detector == nullptr) return;
+  void* present = __tsan_get_current_fiber();
+  __tsan_switch_to_fiber(race_detector, 1);
+  __tsan_release(order);
+  __tsan_switch_to_fiber(present, 1);
+  __tsan_destroy_fiber(race_detector);
   race_detector = nullptr;
 }
 

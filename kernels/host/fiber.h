@@ -57,8 +57,11 @@ struct Fiber {
   void adopt_current();
   /** The next switch to this fiber calls entry(), which must never return. */
   void prepare(Stack stack, void (*entry)());
-  /** After the last switch, from another fiber. */
-  void finish();
+  /** For ThreadSanitizer's reports. */
+  void name(const char* name);
+  /** After the last switch, from another fiber, which now has seen all that this one did if it
+   *  acquires `order`. */
+  void finish(void* order);
 };
 
 /** Runs `to` until something switches to `from` again. */
@@ -68,10 +71,14 @@ void switch_fiber(Fiber& from, Fiber& to);
 /** First thing in a fiber's entry. */
 void entered_fiber();
 
-/** What a fiber did before release(x) is seen by who does acquire(x) later. For ThreadSanitizer
- *  only; nothing without it. */
+size_t page_bytes();
+
+/** What the program is linked with. */
 bool thread_sanitizer();
 bool address_sanitizer();
+
+/** What a fiber did before release(x) is seen by who does acquire(x) later. For ThreadSanitizer
+ *  only; nothing without it. */
 void release(void* address);
 void acquire(void* address);
 

@@ -91,8 +91,8 @@ namespace emu {
 
 /** *address = change(*address), atomically and without an order; the old value. */
 template <class T, class Change>
-T change_atomically(T* address, Change change) {
-  before_atomic(address);
+T change_atomically(T* address, Where where, Change change) {
+  before_atomic(address, where);
   T old = __atomic_load_n(address, __ATOMIC_RELAXED);
   while (!__atomic_compare_exchange_n(address, &old, change(old), true, __ATOMIC_RELAXED,
                                       __ATOMIC_RELAXED)) {
@@ -104,24 +104,25 @@ T change_atomically(T* address, Change change) {
 }  // namespace emu
 
 template <class T>
-T atomicAdd(T* address, T value) {
-  return emu::change_atomically(address, [=](T old) { return static_cast<T>(old + value); });
+T atomicAdd(T* address, T value, emu::Where where = emu::Where::here()) {
+  return emu::change_atomically(address, where, [=](T old) { return static_cast<T>(old + value); });
 }
 template <class T>
-T atomicMin(T* address, T value) {
-  return emu::change_atomically(address, [=](T old) { return value < old ? value : old; });
+T atomicMin(T* address, T value, emu::Where where = emu::Where::here()) {
+  return emu::change_atomically(address, where, [=](T old) { return value < old ? value : old; });
 }
 template <class T>
-T atomicMax(T* address, T value) {
-  return emu::change_atomically(address, [=](T old) { return value > old ? value : old; });
+T atomicMax(T* address, T value, emu::Where where = emu::Where::here()) {
+  return emu::change_atomically(address, where, [=](T old) { return value > old ? value : old; });
 }
 template <class T>
-T atomicExch(T* address, T value) {
-  return emu::change_atomically(address, [=](T) { return value; });
+T atomicExch(T* address, T value, emu::Where where = emu::Where::here()) {
+  return emu::change_atomically(address, where, [=](T) { return value; });
 }
 template <class T>
-T atomicCAS(T* address, T expected, T value) {
-  return emu::change_atomically(address, [=](T old) { return old == expected ? value : old; });
+T atomicCAS(T* address, T expected, T value, emu::Where where = emu::Where::here()) {
+  return emu::change_atomically(address, where,
+                                [=](T old) { return old == expected ? value : old; });
 }
 
 namespace ptx {
@@ -209,6 +210,11 @@ inline uint16_t float_to_half(float value) {
 
 // ---- memory and barriers -------------------------------------------------------------------
 
+template <int BYTES>
+void count_conflicts(const void* shared, emu::Where where = emu::Where::here()) {
+  static_assert(BYTES == 4 || BYTES == 8 || BYTES == 16);
+  emu::count_conflicts(shared, BYTES, where);
+}
 inline uint4 load_streaming(const uint4* address) { return *address; }
 inline void barrier(int id, int threads, emu::Where where = emu::Where::here()) {
   emu::barrier(id, threads, where);

@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t alignment = 128;  // of an array; also the bytes of a guard
 
-size_t rounded(size_t bytes) { return (bytes + alignment - 1) & ~(alignment - 1); }
+size_t rounded(size_t bytes, size_t to) { return (bytes + to - 1) & ~(to - 1); }
 
 // Not memset: ThreadSanitizer would take it for a write by the present thread.
 void poison(void* address, size_t bytes) {
@@ -27,7 +27,8 @@ void poison(void* address, size_t bytes) {
 }
 
 // ThreadSanitizer gets new memory for each block, or blocks would seem to race for it; asked from
-// the system itself, or the thread that comes first would seem to write it.
+// the system itself, or the thread that comes first would seem to write it. munmap makes it forget
+// whole pages.
 void* map(size_t bytes) {
   const long address =
       syscall(SYS_mmap, nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -40,7 +41,7 @@ void* map(size_t bytes) {
 SharedMemory::Region SharedMemory::allocate(const void* site, size_t bytes) {
   Region region{site, nullptr, bytes, nullptr, 0};
   if (thread_sanitizer()) {
-    region.allocated = rounded(bytes) + 2 * alignment;
+    region.allocated = rounded(bytes + 2 * alignment, page_bytes());
     region.allocation = map(region.allocated);
     region.base = static_cast<unsigned char*>(region.allocation) + alignment;
     poison(region.allocation, region.allocated);
@@ -49,7 +50,7 @@ SharedMemory::Region SharedMemory::allocate(const void* site, size_t bytes) {
     region.base = static_cast<unsigned char*>(region.allocation);
     poison(region.base, bytes);
   } else {
-    region.allocated = rounded(bytes) + 2 * alignment;
+    region.allocated = rounded(bytes, alignment) + 2 * alignment;
     if (posix_memalign(&region.allocation, alignment, region.allocated) != 0) throw std::bad_alloc();
     region.base = static_cast<unsigned char*>(region.allocation) + alignment;
     poison(region.allocation, region.allocated);
@@ -61,8 +62,8 @@ void SharedMemory::start(size_t dynamic_bytes, size_t order_bytes) {
   clear();
   regions_.push_back(allocate(nullptr, dynamic_bytes));
   if (thread_sanitizer()) {
-    order_ = static_cast<unsigned char*>(map(order_bytes));
-    order_bytes_ = order_bytes;
+    order_bytes_ = rounded(order_bytes, page_bytes());
+    order_ = static_cast<unsigned char*>(map(order_bytes_));
   }
 }
 

@@ -115,8 +115,8 @@ void multiply(Warp& warp) {
   }
 }
 
-/** What a phase costs: eight rows of 16 bytes are four of the 32 banks each; rows of one bank take
- *  a cycle each, unless they are the same row. */
+/** Further cycles of a phase of eight rows of 16 bytes, given by number: each is four of the 32
+ *  banks; rows of one bank take a cycle each, unless they are the same row. */
 int conflicts(const uint32_t* rows) {
   unsigned seen = 0;  // groups of four banks
   for (int i = 0; i < 8; i++) seen |= 1u << rows[i] % 8;
@@ -148,7 +148,9 @@ void distribute(Warp& warp, int matrices, bool transposed, Statistics& statistic
       }
     }
   }
-  std::memcpy(r, result, sizeof result[0] * static_cast<size_t>(matrices));
+  for (int m = 0; m < matrices; m++) {
+    for (int lane = 0; lane < warp_lanes; lane++) r[m][lane] = result[m][lane];
+  }
 }
 
 }  // namespace

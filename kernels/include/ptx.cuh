@@ -157,6 +157,11 @@ FN uint4 load_streaming(const uint4* address) {
   return value;
 }
 
+/** Declares that the lanes of a warp read or write BYTES (4, 8, 16) bytes of shared memory each, at
+ *  once. Nothing on a device; emulated, the cycles that bank conflicts add are counted. */
+template <int BYTES>
+FN void count_conflicts(const void*) {}
+
 /** Named barrier `id` (1 to 15; 0 is __syncthreads) of `threads` threads, whole warps. What they
  *  wrote before is visible to them behind it. */
 FN void barrier(int id, int threads) {
