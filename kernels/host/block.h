@@ -99,6 +99,7 @@ struct Block {
 
   Run* run;
   bool used = false;
+  size_t stacks;  // the set that its threads have
   int alive = 0;  // threads that have not ended
   int thread_count, warp_count;
   std::unique_ptr<Thread[]> threads;
@@ -167,22 +168,26 @@ struct Run {
   uint64_t started = 0, total;      // blocks
   std::vector<uint32_t> sequence;   // of blocks, where it is by the seed
   Queue queue;
+  size_t stack_sets, last_stacks = 0;
   Outcome outcome;
   Statistics statistics{};
   int64_t pauses = 0;  // since anything happened
-  char order = 0;      // its address orders the end of every thread before the launch's end
+  // Their addresses order the caller before all threads, and those before the launch's end.
+  char begin = 0, end = 0;
 
   /** Runs all blocks. */
   void all();
-  void start(Block& block, size_t first_stack);
+  void start(Block& block);
   void finish(Block& block);
-  /** Records the error; the caller of the launch goes on and nothing else does. */
-  [[noreturn]] void fail(int code, std::string message);
+  /** Of the present thread: its caller goes on, and nothing else does. Frames are left as they are:
+   *  whoever calls this must have no object that has to be destroyed. */
+  [[noreturn]] void stop();
   std::string deadlock() const;
   /** "norm.cu:80: block (2,0,0): thread (40,0,0): " */
   std::string place(Where where, const Thread& thread) const;
 };
 
+const char* file_name(Where where);
 std::string text(Where where);
 std::string text(const uint3& index);
 std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)));

@@ -20,8 +20,9 @@ namespace {
 
 constexpr int most_block_threads = 1024;
 constexpr int blocks_at_once = 4;
+constexpr size_t race_detectors = 1024;
 // Pauses in a row between which no thread ends, meets others or passes a barrier.
-constexpr int64_t most_pauses = int64_t{1} << 22;
+constexpr int64_t most_pauses = int64_t{1} << 20;
 
 std::atomic<int> order{0}, copies{0}, streams{0};
 std::atomic<uint64_t> seed{1};
@@ -43,6 +44,7 @@ void add(const Statistics& more) {
 void thread_entry() {
   entered_fiber();
   Thread& thread = current_thread();
+  acquire(&thread.run->begin);
   thread.run->launch.body(thread.run->launch.arguments.get());
   thread.end();
 }
@@ -74,10 +76,12 @@ std::string format(const char* pattern, ...) {
   return buffer;
 }
 
-std::string text(Where where) {
+const char* file_name(Where where) {
   const char* slash = std::strrchr(where.file, '/');
-  return format("%s:%d", slash == nullptr ? where.file : slash + 1, where.line);
+  return slash == nullptr ? where.file : slash + 1;
 }
+
+std::string text(Where where) { return format("%s:%d", file_name(where), where.line); }
 
 std::string text(const uint3& index) { return format("(%u,%u,%u)", index.x, index.y, index.z); }
 
@@ -118,17 +122,14 @@ void Thread::wait(const char* operation, Where at) {
 
 void Thread::end() {
   if (first_flight != end_flight) {
-    run->fail(launch_failure, run->place(run->launch.where, *this) +
-                                  format("ends with %u asynchronous copies that it never waited for",
-                                         end_flight - first_flight));
+    fail(run->launch.where, "ends with %u asynchronous copies that it never waited for",
+         end_flight - first_flight);
   }
   for (int i = 0; i < warp->open; i++) {
     const Meeting& meeting = warp->meetings[i];
     if (meeting.mask & bit()) {
-      const Thread& other = warp->threads[__builtin_ctz(meeting.arrived)];
-      run->fail(launch_failure, run->place(meeting.where, other) +
-                                    format("waits in %s for lane %d of its warp, which has ended",
-                                           meeting.operation, lane));
+      fail(meeting.where, "ends while lane %d of its warp waits for it in %s",
+           __builtin_ctz(meeting.arrived), meeting.operation);
     }
   }
   ended = true;
@@ -171,10 +172,16 @@ Run::Run(const Launch& launch_, const Settings& settings_, Stacks& stacks_)
     for (uint32_t i = 0; i < total; i++) sequence[i] = i;
     for (uint64_t i = total; i > 1; i--) std::swap(sequence[i - 1], sequence[random.below(i)]);
   }
+  // Threads of ThreadSanitizer are costly, and blocks that have the same do not seem to race.
+  const auto slots = static_cast<size_t>(block_slots);
+  stack_sets = thread_sanitizer()
+                   ? std::max({slots, size_t{2}, race_detectors / static_cast<size_t>(threads)})
+                   : slots;
   caller.adopt_current();
+  release(&begin);
 }
 
-void Run::start(Block& block, size_t first_stack) {
+void Run::start(Block& block) {
   uint64_t number = started++;
   if (settings.order == Order::lifo) number = total - 1 - number;
   if (settings.order == Order::random) number = sequence[number];
@@ -183,6 +190,17 @@ void Run::start(Block& block, size_t first_stack) {
                        static_cast<unsigned>(number / launch.blocks.x / launch.blocks.y)};
   const size_t count = static_cast<size_t>(block.thread_count);
   block.memory.start(launch.shared_bytes, 4096 + static_cast<size_t>(block.warp_count) * 512);
+  const auto taken = [&](size_t set) {
+    for (int i = 0; i < block_slots; i++) {
+      const Block& other = blocks[static_cast<size_t>(i)];
+      if (other.used && other.stacks == set) return true;
+    }
+    return false;
+  };
+  do {
+    last_stacks = (last_stacks + 1) % stack_sets;
+  } while (taken(last_stacks));
+  block.stacks = last_stacks;
   block.used = true;
   block.alive = block.thread_count;
   for (Barrier& barrier : block.barriers) barrier = Barrier{};
@@ -216,7 +234,7 @@ void Run::start(Block& block, size_t first_stack) {
     thread.first_flight = thread.end_flight = thread.groups = 0;
     thread.fenced = false;
     thread.last_atomic = nullptr;
-    thread.fiber.prepare(stacks.at(first_stack + i), thread_entry);
+    thread.fiber.prepare(stacks.at(block.stacks * count + i), thread_entry);
     if (thread_sanitizer()) {
       thread.fiber.name(("block " + text(index) + " thread " + text(thread.Coordinates::thread)).c_str());
     }
@@ -244,7 +262,7 @@ void Run::finish(Block& block) {
   }
   block.memory.clear();
   for (int i = 0; i < block.thread_count; i++) {
-    block.threads[static_cast<size_t>(i)].fiber.finish(&order);
+    block.threads[static_cast<size_t>(i)].fiber.publish(&end);
   }
 }
 
@@ -256,7 +274,7 @@ void Run::all() {
       Block& block = blocks[i];
       if (block.used && block.alive == 0) finish(block);
       if (outcome.code != 0) break;
-      if (!block.used && started < total) start(block, i * most_block_threads);
+      if (!block.used && started < total) start(block);
       busy = busy || block.used;
     }
     if (!busy || outcome.code != 0) break;
@@ -272,7 +290,7 @@ void Run::all() {
   for (size_t i = 0; i < slots; i++) {
     if (blocks[i].used) finish(blocks[i]);
   }
-  acquire(&order);
+  acquire(&end);
 }
 
 std::string Run::deadlock() const {
@@ -301,8 +319,7 @@ std::string Run::deadlock() const {
   return message;
 }
 
-void Run::fail(int code, std::string message) {
-  outcome = {code, std::move(message)};
+void Run::stop() {
   Thread& thread = current_thread();
   current = nullptr;
   leave_fiber(thread.fiber, caller);
@@ -314,8 +331,9 @@ void fail(Where where, const char* pattern, ...) {
   va_start(arguments, pattern);
   std::vsnprintf(buffer, sizeof buffer, pattern, arguments);
   va_end(arguments);
-  Thread& thread = current_thread();
-  thread.run->fail(launch_failure, thread.run->place(where, thread) + buffer);
+  Run& run = *current_thread().run;
+  run.outcome = {launch_failure, run.place(where, current_thread()) + buffer};
+  run.stop();
 }
 
 Outcome run(const Launch& launch) {
@@ -389,8 +407,8 @@ void Block::arrive(int id, int expected, const char* operation, Where where) {
   if (warp.at_barrier == 0) {
     warp.barrier_where = where;
   } else if (where.line != warp.barrier_where.line) {
-    fail(where, "is in %s while other lanes of its warp wait at a barrier in %s", operation,
-         text(warp.barrier_where).c_str());
+    fail(where, "is in %s while other lanes of its warp wait at a barrier in %s:%d", operation,
+         file_name(warp.barrier_where), warp.barrier_where.line);
   }
   if (barrier.arrived > 0 && barrier.expected != expected) {
     fail(where, "comes to barrier %d for %d threads, others wait there for %d (0: the whole block)",
@@ -431,8 +449,9 @@ void barrier(int id, int threads, Where where) {
 
 void Thread::give_way(const char* operation, Where at) {
   if (++run->pauses > most_pauses) {
-    run->fail(launch_timeout, run->place(at, *this) + "livelock: " + operation +
-                                  " is repeated, and no thread writes what it waits for");
+    run->outcome = {launch_timeout, run->place(at, *this) + "livelock: " + operation +
+                                        " is repeated, and no thread writes what it waits for"};
+    run->stop();
   }
   run->queue.push_last(this);
   wait(operation, at);

@@ -63,7 +63,6 @@ namespace {
 // Kernels keep their tiles in registers, which are arrays on the stack here; sanitizers make
 // frames larger. Pages that are never touched cost nothing.
 constexpr size_t stack_bytes = size_t{256} << 10;
-constexpr size_t stacks_of_slab = 64;
 // Equal addresses modulo 4096 share a set of the first-level cache: stacks begin at different ones.
 constexpr size_t colours = 32, colour_bytes = 128;
 
@@ -76,7 +75,8 @@ void arrived(void* fake_stack) {
   const void* low;
   size_t bytes;
   __sanitizer_finish_switch_fiber(fake_stack, &low, &bytes);
-  came_from->stack = {static_cast<char*>(const_cast<void*>(low)), bytes};
+  came_from->stack.low = static_cast<char*>(const_cast<void*>(low));
+  came_from->stack.bytes = bytes;
 }
 
 void change(Fiber& from, Fiber& to) {
@@ -93,7 +93,7 @@ void announce(Fiber& from, Fiber& to, void** fake_stack) {
     came_from = &from;
     __sanitizer_start_switch_fiber(fake_stack, to.stack.low, to.stack.bytes);
   }
-  if (thread_sanitizer()) __tsan_switch_to_fiber(to.race_detector, 1);  // 1: orders nothing
+  if (thread_sanitizer()) __tsan_switch_to_fiber(to.stack.race_detector, 1);  // 1: orders nothing
 }
 
 }  // namespace
@@ -104,43 +104,47 @@ size_t page_bytes() {
 }
 
 Stacks::~Stacks() {
-  for (char* slab : slabs_) munmap(slab, stacks_of_slab * (stack_bytes + page_bytes()));
+  for (Slab& slab : slabs_) {
+    for (const Stack& stack : slab.stacks) {
+      if (stack.race_detector != nullptr) __tsan_destroy_fiber(stack.race_detector);
+    }
+    munmap(slab.memory, slab_stacks * (stack_bytes + page_bytes()));
+  }
 }
 
-Stack Stacks::at(size_t index) {
+const Stack& Stacks::at(size_t index) {
   const size_t stride = stack_bytes + page_bytes();
-  while (slabs_.size() * stacks_of_slab <= index) {
+  while (slabs_.size() * slab_stacks <= index) {
     slabs_.reserve(slabs_.size() + 1);
-    void* slab = mmap(nullptr, stacks_of_slab * stride, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (slab == MAP_FAILED) throw std::bad_alloc();
-    slabs_.push_back(static_cast<char*>(slab));
-    for (size_t i = 0; i < stacks_of_slab; i++) {
-      if (mprotect(slabs_.back() + i * stride, page_bytes(), PROT_NONE) != 0) throw std::bad_alloc();
+    void* memory = mmap(nullptr, slab_stacks * stride, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) throw std::bad_alloc();
+    Slab& slab = slabs_.emplace_back();
+    slab.memory = static_cast<char*>(memory);
+    for (size_t i = 0; i < slab_stacks; i++) {
+      char* guard = slab.memory + i * stride;
+      if (mprotect(guard, page_bytes(), PROT_NONE) != 0) throw std::bad_alloc();
+      slab.stacks[i].low = guard + page_bytes();
+      slab.stacks[i].bytes = stack_bytes - i % colours * colour_bytes;
     }
   }
-  char* low = slabs_[index / stacks_of_slab] + index % stacks_of_slab * stride + page_bytes();
-  return {low, stack_bytes - index % colours * colour_bytes};
+  Stack& stack = slabs_[index / slab_stacks].stacks[index % slab_stacks];
+  // these cost a millisecond each
+  if (thread_sanitizer() && stack.race_detector == nullptr) {
+    stack.race_detector = __tsan_create_fiber(0);
+  }
+  return stack;
 }
 
 void Fiber::adopt_current() {
-  if (thread_sanitizer()) race_detector = __tsan_get_current_fiber();
+  if (thread_sanitizer()) stack.race_detector = __tsan_get_current_fiber();
 }
 
-void Fiber::prepare(Stack given, void (*entry)()) {
+void Fiber::prepare(const Stack& given, void (*entry)()) {
   stack = given;
   fake_stack = nullptr;
   // frames that an earlier fiber left without returning are still marked
-  if (__asan_unpoison_memory_region) __asan_unpoison_memory_region(stack.low, stack.bytes);
-  if (thread_sanitizer()) {
-    // the thread that had this stack before must not seem to race with the new one: what is mapped
-    // anew has no history
-    if (mmap(stack.low, stack_bytes, PROT_READ | PROT_WRITE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED) {
-      throw std::bad_alloc();
-    }
-    race_detector = __tsan_create_fiber(0);
-  }
+  if (address_sanitizer()) __asan_unpoison_memory_region(stack.low, stack.bytes);
 #if defined(TK_EMULATOR_UCONTEXT)
   getcontext(&context);
   context.uc_stack.ss_sp = stack.low;
@@ -158,18 +162,14 @@ void Fiber::prepare(Stack given, void (*entry)()) {
 #endif
 }
 
-void Fiber::name(const char* name) {
-  if (race_detector != nullptr) __tsan_set_fiber_name(race_detector, name);
-}
+void Fiber::name(const char* name) { __tsan_set_fiber_name(stack.race_detector, name); }
 
-void Fiber::finish(void* order) {
-  if (race_detector == nullptr) return;
+void Fiber::publish(void* order) {
+  if (!thread_sanitizer()) return;
   void* present = __tsan_get_current_fiber();
-  __tsan_switch_to_fiber(race_detector, 1);
+  __tsan_switch_to_fiber(stack.race_detector, 1);
   __tsan_release(order);
   __tsan_switch_to_fiber(present, 1);
-  __tsan_destroy_fiber(race_detector);
-  race_detector = nullptr;
 }
 
 void switch_fiber(Fiber& from, Fiber& to) {

@@ -25,6 +25,7 @@ namespace emu {
 struct Stack {
   char* low = nullptr;
   size_t bytes = 0;
+  void* race_detector = nullptr;  // ThreadSanitizer's idea of the fiber that has this stack
 };
 
 /** Stacks, kept from launch to launch. Below each lies a page that nobody may touch, so that a
@@ -37,10 +38,15 @@ class Stacks {
   Stacks& operator=(const Stacks&) = delete;
 
   /** Stack number `index`; throws std::bad_alloc. */
-  Stack at(size_t index);
+  const Stack& at(size_t index);
 
  private:
-  std::vector<char*> slabs_;
+  static constexpr size_t slab_stacks = 64;
+  struct Slab {
+    char* memory;
+    Stack stacks[slab_stacks];
+  };
+  std::vector<Slab> slabs_;
 };
 
 struct Fiber {
@@ -50,18 +56,16 @@ struct Fiber {
   void* stack_pointer = nullptr;
 #endif
   Stack stack;
-  void* race_detector = nullptr;  // ThreadSanitizer's idea of this fiber
-  void* fake_stack = nullptr;     // AddressSanitizer's
+  void* fake_stack = nullptr;  // AddressSanitizer's
 
   /** Makes this the fiber that runs already: the caller of the first switch. */
   void adopt_current();
   /** The next switch to this fiber calls entry(), which must never return. */
-  void prepare(Stack stack, void (*entry)());
+  void prepare(const Stack& stack, void (*entry)());
   /** For ThreadSanitizer's reports. */
   void name(const char* name);
-  /** After the last switch, from another fiber, which now has seen all that this one did if it
-   *  acquires `order`. */
-  void finish(void* order);
+  /** After the last switch, from another fiber: release(order) in the name of this one. */
+  void publish(void* order);
 };
 
 /** Runs `to` until something switches to `from` again. */

@@ -16,6 +16,9 @@ namespace {
 
 constexpr size_t alignment = 128;  // of an array; also the bytes of a guard
 
+// Of static arrays; with more, ThreadSanitizer sees threads race for the list of them.
+constexpr size_t most_regions = 32;
+
 size_t rounded(size_t bytes, size_t to) { return (bytes + to - 1) & ~(to - 1); }
 
 // Not memset: ThreadSanitizer would take it for a write by the present thread.
@@ -60,6 +63,7 @@ SharedMemory::Region SharedMemory::allocate(const void* site, size_t bytes) {
 
 void SharedMemory::start(size_t dynamic_bytes, size_t order_bytes) {
   clear();
+  regions_.reserve(most_regions);
   regions_.push_back(allocate(nullptr, dynamic_bytes));
   if (thread_sanitizer()) {
     order_bytes_ = rounded(order_bytes, page_bytes());

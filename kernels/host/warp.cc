@@ -19,8 +19,8 @@ Meeting& find(Thread& me, const char* operation, unsigned mask, bool aligned, Wh
     Meeting& meeting = warp.meetings[i];
     if (meeting.mask != mask) continue;
     if (!same(meeting.operation, operation) || (aligned && meeting.where.line != where.line)) {
-      fail(where, "is in %s while other lanes of its warp wait in %s in %s", operation,
-           meeting.operation, text(meeting.where).c_str());
+      fail(where, "is in %s while other lanes of its warp wait in %s in %s:%d", operation,
+           meeting.operation, file_name(meeting.where), meeting.where.line);
     }
     return meeting;
   }
