@@ -27,50 +27,53 @@ namespace tokamak::cuda {
 namespace {
 
 constexpr int threads = 256;
-constexpr int tile_groups = 8, tile_tokens = 64;
-constexpr int warp_groups = 2, warp_tiles = 4;  // of 16 weight rows, of 8 tokens
-constexpr int warps_of_rows = tile_groups / warp_groups;
+constexpr int tile_tokens = 64;
+constexpr int warps_of_rows = 4, warp_tiles = 4;  // 32 tokens
 static_assert(warps_of_rows * (tile_tokens / 8 / warp_tiles) * 32 == threads);
 
 template <class Format>
-struct Stage {
+struct Shape {
+  // Of 16 weight rows. F32 has no room for more.
+  static constexpr int warp_groups = Format::part_bytes > 2048 ? 2 : Format::scale_steps > 0 ? 3 : 4;
+  static constexpr int groups = warps_of_rows * warp_groups;
   static constexpr int slot_bytes = Format::header_bytes + Format::part_bytes;
   static constexpr int sums_at = tile_tokens * token_bytes;
   static constexpr int weights_at = sums_at + (Format::has_minimums ? 2 * tile_tokens * 4 : 0);
-  static constexpr int bytes = weights_at + tile_groups * slot_bytes;
+  static constexpr int stage_bytes = weights_at + groups * slot_bytes;
   // 99 KiB is what a block gets at most where capability is 8.6, 8.9 or 12.0
-  static constexpr int count = 3 * bytes <= 99 << 10 ? 3 : 2;
-  static_assert(count * bytes <= 99 << 10);
+  static constexpr int most_bytes = 99 << 10;
+  static constexpr int stages = 3 * stage_bytes <= most_bytes ? 3 : 2;
+  static_assert(stages * stage_bytes <= most_bytes);
 };
 
 template <class Format>
-__global__ void __launch_bounds__(threads, 1) matmul(Product product) {
-  using S = Stage<Format>;
+__global__ void __launch_bounds__(threads, 1) matmul(Product product, int token_tiles) {
+  using S = Shape<Format>;
   DYN_SMEM(memory);
-  const int rows = *product.rows, first_token = static_cast<int>(blockIdx.x) * tile_tokens;
+  const int rows = *product.rows, first_token = static_cast<int>(blockIdx.x % token_tiles) * tile_tokens;
   if (first_token >= rows) return;
   const int thread = static_cast<int>(threadIdx.x), warp = thread / 32, lane = thread % 32;
-  const int64_t first_group = static_cast<int64_t>(blockIdx.y) * tile_groups;
-  const int parts = static_cast<int>(parts_of(product.cols));
+  const int first_group = static_cast<int>(blockIdx.x / token_tiles) * S::groups;
+  const int groups = (product.out_dim + group_rows - 1) / group_rows - first_group;  // there are
 
   // A thread copies quad `quad` of tokens thread / 16, thread / 16 + 16, ... and splits them.
-  constexpr int thread_quads = tile_tokens * quads / threads;
+  constexpr int thread_quads = tile_tokens * quads / threads, thread_rows = threads / quads;
   const int quad = thread % quads, thread_token = thread / quads;
+  const int tokens = rows - first_token;
+  const float* from = product.x + int64_t{first_token + thread_token} * product.cols + quad * 4;
   const auto copy_activations = [&](uint8_t* stage, int part) {
-    const int64_t column = static_cast<int64_t>(part) * part_columns + quad * 4;
+    const int column = part * part_columns + quad * 4;
 #pragma unroll
     for (int i = 0; i < thread_quads; i++) {
-      const int token = thread_token + i * (threads / quads);
-      const bool present = first_token + token < rows && column < product.cols;
-      const float* from =
-          present ? product.x + (first_token + token) * product.cols + column : product.x;
+      const int token = thread_token + i * thread_rows;
+      const float* quad_from = from + (i * thread_rows * product.cols + part * part_columns);
       uint8_t* to = stage + quad_at(token, quad);
-      if (product.aligned) {
-        ptx::copy_async<16>(to, from, present);
+      if (Format::block_columns > 1 || product.aligned) {
+        const bool inside = Format::block_columns % part_columns == 0 || column < product.cols;
+        ptx::copy_async<16>(to, quad_from, token < tokens && inside);
       } else {
         for (int k = 0; k < 4; k++) {
-          const bool inside = present && column + k < product.cols;
-          ptx::copy_async<4>(to + 4 * k, inside ? from + k : product.x, inside);
+          ptx::copy_async<4>(to + 4 * k, quad_from + k, token < tokens && column + k < product.cols);
         }
       }
     }
@@ -78,49 +81,44 @@ __global__ void __launch_bounds__(threads, 1) matmul(Product product) {
   const auto split_activations = [&](uint8_t* stage) {
 #pragma unroll
     for (int i = 0; i < thread_quads; i++) {
-      const int token = thread_token + i * (threads / quads);
+      const int token = thread_token + i * thread_rows;
       place_quad<Format>(stage, reinterpret_cast<float*>(stage + S::sums_at), tile_tokens, token,
-                         quad, true, at<float4>(stage, quad_at(token, quad)));
+                         quad, at<float4>(stage, quad_at(token, quad)));
     }
   };
-  const auto copy_stage = [&](int part) {
-    if (part < parts) {
-      uint8_t* stage = memory + part % S::count * S::bytes;
+  const uint8_t* weights = product.packed + (first_group + warp) * product.group_bytes;
+  const auto copy_stage = [&](uint8_t* stage, int part) {
+    if (part < product.parts) {
       copy_activations(stage, part);
-      // A warp copies the slot of its own group.
-      const int64_t group = first_group + warp;
-      const bool present = group * group_rows < product.out_dim;
-      copy_part<Format>(stage + S::weights_at + warp * S::slot_bytes,
-                        product.packed + (present ? group : 0) * group_bytes<Format>(product.cols),
-                        part, present, lane, 32);
+      for (int i = 0; i < S::groups; i += threads / 32) {
+        if (warp + i >= S::groups) break;
+        copy_part<Format>(stage + S::weights_at + (warp + i) * S::slot_bytes,
+                          weights + i * product.group_bytes, part, warp + i < groups, lane);
+      }
     }
     ptx::copy_commit();
   };
 
-  const int warp_group = warp % warps_of_rows * warp_groups;
+  const int warp_group = warp % warps_of_rows * S::warp_groups;
   const int warp_token = warp / warps_of_rows * warp_tiles * 8;
-  Activations<warp_tiles> x;
-  x.sums_stride = tile_tokens;
-  for (int tile = 0; tile < warp_tiles; tile++) {
-    x.offset[tile] = activation_offset(warp_token + tile * 8 + lane / 4, lane);
-  }
-
-  float total[warp_groups][warp_tiles][4] = {}, sum[warp_groups][warp_tiles][4] = {};
-  int segment = 1, segment_end = segment_begin(parts, segment);
-  for (int i = 0; i < S::count - 1; i++) copy_stage(i);
-  for (int part = 0; part < parts; part++) {
-    uint8_t* stage = memory + part % S::count * S::bytes;
-    ptx::copy_wait<S::count - 2>();
-    split_activations(stage);
-    __syncthreads();  // the stage is complete, and all are done with the one before
-    copy_stage(part + S::count - 1);
-    x.parts = stage;
-    x.sums = reinterpret_cast<const float*>(stage + S::sums_at) + warp_token + lane % 4 * 2;
-    multiply_part<Format, warp_groups, warp_tiles>(
-        stage + S::weights_at + warp_group * S::slot_bytes, lane, x, sum);
-    while (segment_end <= part) segment_end = segment_begin(parts, ++segment);  // empty ones
-    if (segment_end != part + 1) continue;
-    for (int group = 0; group < warp_groups; group++) {
+  float total[S::warp_groups][warp_tiles][4] = {}, sum[S::warp_groups][warp_tiles][4] = {};
+  for (int i = 0; i < S::stages - 1; i++) copy_stage(memory + i * S::stage_bytes, i);
+  int stage = 0;  // of the part, in bytes
+  for (int segment = 0, part = 0; segment < segments; segment++) {
+    for (const int end = segment_begin(product.parts, segment + 1); part < end; part++) {
+      ptx::copy_wait<S::stages - 2>();
+      split_activations(memory + stage);
+      __syncthreads();  // the stage is complete, and all are done with the one before
+      const int before = (stage == 0 ? S::stages * S::stage_bytes : stage) - S::stage_bytes;
+      copy_stage(memory + before, part + S::stages - 1);
+      const Activations x =
+          activations(memory + stage, reinterpret_cast<const float*>(memory + stage + S::sums_at),
+                      tile_tokens, warp_token, lane);
+      multiply_part<Format, S::warp_groups, warp_tiles>(
+          memory + stage + S::weights_at + warp_group * S::slot_bytes, lane, x, sum);
+      stage = stage == (S::stages - 1) * S::stage_bytes ? 0 : stage + S::stage_bytes;
+    }
+    for (int group = 0; group < S::warp_groups; group++) {
       for (int tile = 0; tile < warp_tiles; tile++) {
         for (int i = 0; i < 4; i++) {
           total[group][tile][i] += sum[group][tile][i];
@@ -130,37 +128,39 @@ __global__ void __launch_bounds__(threads, 1) matmul(Product product) {
     }
   }
 
-  for (int group = 0; group < warp_groups; group++) {
+  for (int group = 0; group < S::warp_groups; group++) {
     for (int i = 0; i < 4; i++) {
-      const int64_t row = (first_group + warp_group + group) * group_rows + result_row(lane, i);
+      const int row = (first_group + warp_group + group) * group_rows + result_row(lane, i);
       if (row >= product.out_dim) continue;
       const float bias = product.bias == nullptr ? 0.0f : product.bias[row];
       for (int tile = 0; tile < warp_tiles; tile++) {
-        const int token = first_token + warp_token + tile * 8 + result_token(lane, i);
-        if (token < rows) {
-          product.out[token * product.out_dim + row] = total[group][tile][i] + bias;
+        const int token = warp_token + tile * 8 + result_token(lane, i);
+        if (token < tokens) {
+          product.out[int64_t{first_token + token} * product.out_dim + row] =
+              total[group][tile][i] + bias;
         }
       }
     }
   }
 }
 
-/** Whether the kernel for few rows is the faster one. Up to 16 rows it reads the weights once; with
- *  more, once for every 16, from the cache, which still pays where tiles of 128 weight rows would
- *  leave most multiprocessors without a block. */
-constexpr bool few_rows(int rows, int64_t out_dim) {
-  return rows <= 16 || (rows <= 64 && out_dim < 64 * tile_groups * group_rows);
-}
-
-int launch_matmul(void* stream, int type, int rows, const Product& product) {
-  return with_format(type, int{TK_UNSUPPORTED}, [&](auto format) {
-    using Format = decltype(format);
-    constexpr int64_t tile_rows = tile_groups * group_rows;
-    const dim3 blocks(static_cast<unsigned>((rows + tile_tokens - 1) / tile_tokens),
-                      static_cast<unsigned>((product.out_dim + tile_rows - 1) / tile_rows));
-    return launch(stream, Grid{blocks, dim3(threads), size_t{Stage<Format>::count} * Stage<Format>::bytes},
-                  matmul<Format>, product);
-  });
+template <class Format>
+int launch_tiles(void* stream, int type, int rows, const Product& product) {
+  using S = Shape<Format>;
+  constexpr int tile_rows = S::groups * group_rows;
+  const int token_tiles = (rows + tile_tokens - 1) / tile_tokens;
+  const int row_tiles = (product.out_dim + tile_rows - 1) / tile_rows;
+  // Up to 16 rows matvec reads the weights once. With more it reads them once for every 16, from the
+  // cache, and works out the same bits on all multiprocessors, where matmul has not the tiles for
+  // half of them.
+  if (rows <= 16 || (rows <= 128 && token_tiles * row_tiles < 64)) {
+    return launch_matvec(stream, type, rows, product);
+  }
+  // neighbouring blocks read the same weights
+  return launch(stream,
+                Grid{dim3(static_cast<unsigned>(token_tiles * row_tiles)), dim3(threads),
+                     size_t{S::stages} * S::stage_bytes},
+                matmul<Format>, product, token_tiles);
 }
 
 }  // namespace
@@ -175,7 +175,7 @@ int tk_cuda_matmul(tk_cuda_step* step, int rows, const float* x, int64_t cols, i
   arguments.step(step)
       .rows(rows)
       .pointer("x", x)
-      .width("cols", cols)
+      .range("cols", cols, 1, most_columns)
       .width("out_dim", out_dim)
       .pointer("packed", packed)
       .aligned("packed", packed, 16)
@@ -187,10 +187,20 @@ int tk_cuda_matmul(tk_cuda_step* step, int rows, const float* x, int64_t cols, i
   }
   if (arguments.status() != TK_OK) return arguments.status();
   const int most = step->most(rows);
-  const Product product{x,   static_cast<const uint8_t*>(packed), bias, out, step->count(rows),
-                        cols, out_dim, aligned16(x, cols)};
+  const int64_t groups = (out_dim + group_rows - 1) / group_rows;
+  const Product product{x,
+                        static_cast<const uint8_t*>(packed),
+                        bias,
+                        out,
+                        step->count(rows),
+                        bytes / groups,
+                        static_cast<int>(cols),
+                        static_cast<int>(parts_of(cols)),
+                        static_cast<int>(out_dim),
+                        aligned16(x, cols)};
   const double numbers = 1.0 * most * (cols + out_dim) + (bias == nullptr ? 0 : out_dim);
   report_work(4 * numbers + static_cast<double>(bytes), 2.0 * most * cols * out_dim);
-  return few_rows(most, out_dim) ? launch_matvec(step->stream, type, most, product)
-                                 : launch_matmul(step->stream, type, most, product);
+  return with_format(type, int{TK_UNSUPPORTED}, [&](auto format) {
+    return launch_tiles<decltype(format)>(step->stream, type, most, product);
+  });
 }

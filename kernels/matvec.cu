@@ -3,7 +3,7 @@
 // matvec: out[rows, out_dim] = x[rows, cols] * W^T (+ bias) for few rows, where the time is that of
 // reading the weights once. Tensor cores, because a product of 16 weight rows with 8 tokens costs
 // them as much as one with 1, and because matmul then gives the same bits.
-//   W packed (weight.cuh); grid: (groups of 16 weight rows, tiles of tokens), 8 warps a block
+//   W packed (weight.cuh); grid: 16 or 32 weight rows x 8 or 16 tokens a block, of 8 warps
 //
 // A warp has one of the 8 segments of K and walks it part by part. Packed weights stream through a
 // ring of slots of its own in shared memory, by asynchronous copies that are several parts ahead:
@@ -17,7 +17,6 @@
 
 #include "launch.cuh"
 #include "product.cuh"
-#include "vectors.cuh"
 
 namespace tokamak::cuda {
 namespace {
@@ -31,9 +30,13 @@ struct Shape {
   // Splitting the activations of 16 tokens costs more than the product of a narrow type: shared by
   // two groups. Wide types have the time, and no room for more slots.
   static constexpr int groups = TILES > 1 && Format::part_bytes <= 1088 ? 2 : 1;
-  static constexpr int slot_bytes = groups * (Format::header_bytes + Format::part_bytes);
+  static constexpr int group_slot = Format::header_bytes + Format::part_bytes;
+  static constexpr int slot_bytes = groups * group_slot;
   static constexpr int in_flight = 6656 / slot_bytes;
   static constexpr int slots = in_flight < 2 ? 2 : in_flight > 8 ? 8 : in_flight;
+  // Activations of the next part are loaded while this one is multiplied. Not of 16 tokens: they
+  // would take the registers of the product, which has work enough for other warps to wait less.
+  static constexpr bool ahead = TILES == 1;
   static constexpr int sums_bytes = Format::has_minimums ? 2 * tokens * 4 : 0;
   static constexpr int warp_bytes = slots * slot_bytes + tokens * token_bytes + sums_bytes;
   // the sums of the warps lie where the slots were
@@ -41,83 +44,71 @@ struct Shape {
 };
 
 template <class Format, int TILES>
-__global__ void __launch_bounds__(threads, 2) matvec(Product product) {
+__global__ void __launch_bounds__(threads, 2) matvec(Product product, int token_tiles) {
   using S = Shape<Format, TILES>;
   DYN_SMEM(memory);
-  const int rows = *product.rows, first_token = static_cast<int>(blockIdx.y) * S::tokens;
+  const int rows = *product.rows;
+  const int first_token = static_cast<int>(blockIdx.x % token_tiles) * S::tokens;
   if (first_token >= rows) return;
   const int tokens = min(rows - first_token, S::tokens);
   const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
-  const int64_t first_group = static_cast<int64_t>(blockIdx.x) * S::groups;
+  const int first_group = static_cast<int>(blockIdx.x / token_tiles) * S::groups;
 
   uint8_t* slots = memory + warp * S::warp_bytes;
   uint8_t* staged = slots + S::slots * S::slot_bytes;  // (tokens, 64 columns) as parts
   float* sums = reinterpret_cast<float*>(staged + S::tokens * token_bytes);  // (2, tokens)
 
-  const int parts = static_cast<int>(parts_of(product.cols));
-  const int begin = segment_begin(parts, warp), end = segment_begin(parts, warp + 1);
+  const int begin = segment_begin(product.parts, warp);
+  const int end = segment_begin(product.parts, warp + 1);
 
-  const uint8_t* weights[S::groups];
-  bool present[S::groups];
-  for (int i = 0; i < S::groups; i++) {
-    present[i] = (first_group + i) * group_rows < product.out_dim;
-    weights[i] =
-        product.packed + (present[i] ? first_group + i : 0) * group_bytes<Format>(product.cols);
-  }
-  const auto copy_weights = [&](int part) {
+  const uint8_t* weights = product.packed + first_group * product.group_bytes;
+  const auto copy_weights = [&](int part, uint8_t* slot) {
     if (part < end) {
-      uint8_t* slot = slots + (part - begin) % S::slots * S::slot_bytes;
       for (int i = 0; i < S::groups; i++) {
-        copy_part<Format>(slot + i * (S::slot_bytes / S::groups), weights[i], part, present[i],
-                          lane, 32);
+        copy_part<Format>(slot + i * S::group_slot, weights + i * product.group_bytes, part,
+                          i == 0 || (first_group + i) * group_rows < product.out_dim, lane);
       }
     }
     ptx::copy_commit();
   };
-
-  // Lane i has quad i % 16 of tokens i / 16, i / 16 + 2, ...
+  // Lane i has quad i % 16 of tokens i / 16, i / 16 + 2, ... In the place of an absent token stands
+  // the last one, or what was there: no column of a product touches its neighbours.
   constexpr int lane_quads = S::tokens / 2;
-  const int quad = lane % quads, half = lane / quads;
+  const int quad = lane % quads, half = lane / quads, lane_tokens = (tokens + 1) / 2;
+  const int cols = product.cols;  // 16 * most_columns fits
+  const int first_offset = half * cols + quad * 4, last_offset = (tokens - 1) * cols + quad * 4;
+  const float* from = product.x + int64_t{first_token} * cols + begin * part_columns;
   float4 next[lane_quads];
   const auto load_activations = [&](int part) {
-    const int64_t column = static_cast<int64_t>(part) * part_columns + quad * 4;
 #pragma unroll
     for (int i = 0; i < lane_quads; i++) {
-      next[i] = make_float4(0, 0, 0, 0);
-      const int token = 2 * i + half;
-      if (token < tokens) {
-        next[i] = load4(product.x + (first_token + token) * product.cols, column, product.cols,
-                        product.aligned);
-      }
+      if (TILES == 1 && i >= lane_tokens) break;
+      next[i] = load_quad<Format>(from + min(first_offset + i * 2 * cols, last_offset),
+                                  part * part_columns + quad * 4, product);
     }
+    from += part_columns;
   };
 
-  Activations<TILES> x;
-  x.parts = staged;
-  x.sums = sums + lane % 4 * 2;
-  x.sums_stride = S::tokens;
-  for (int tile = 0; tile < TILES; tile++) {
-    // Lanes of absent tokens read another token: no column of a product touches its neighbours.
-    x.offset[tile] = activation_offset(min(tile * 8 + lane / 4, tokens - 1), lane);
-  }
-
+  const Activations x = activations(staged, sums, S::tokens, 0, lane);
   float sum[S::groups][TILES][4] = {};
-  for (int i = 0; i < S::slots - 1; i++) copy_weights(begin + i);
-  if (begin < end) load_activations(begin);
+  for (int i = 0; i < S::slots - 1; i++) copy_weights(begin + i, slots + i * S::slot_bytes);
+  int slot = 0;  // of the part, in bytes
+  if (S::ahead && begin < end) load_activations(begin);
   for (int part = begin; part < end; part++) {
+    if (!S::ahead) load_activations(part);
+    const int slot_before = (slot == 0 ? S::slots * S::slot_bytes : slot) - S::slot_bytes;
+    copy_weights(part + S::slots - 1, slots + slot_before);  // all have read that one
 #pragma unroll
     for (int i = 0; i < lane_quads; i++) {
-      if (2 * i >= tokens) break;
-      place_quad<Format>(staged, sums, S::tokens, 2 * i + half, quad, 2 * i + half < tokens,
-                         next[i]);
+      if (TILES == 1 && i >= lane_tokens) break;
+      place_quad<Format>(staged, sums, S::tokens, 2 * i + half, quad, next[i]);
     }
-    if (part + 1 < end) load_activations(part + 1);
-    copy_weights(part + S::slots - 1);
+    if (S::ahead && part + 1 < end) load_activations(part + 1);
     ptx::copy_wait<S::slots - 1>();
     __syncwarp();  // what the other lanes copied and placed is there
-    multiply_part<Format, S::groups, TILES>(
-        slots + (part - begin) % S::slots * S::slot_bytes, lane, x, sum);
+    multiply_part<Format, S::groups, TILES>(slots + slot, lane, x, sum);
     __syncwarp();  // all have read
+    slot = slot == (S::slots - 1) * S::slot_bytes ? 0 : slot + S::slot_bytes;
   }
 
   // [group][tile][i][lane] of each warp
@@ -134,11 +125,11 @@ __global__ void __launch_bounds__(threads, 2) matvec(Product product) {
       total += reinterpret_cast<const float*>(memory + segment * S::warp_bytes)[i];
     }
     const int group = i / 128 / TILES, tile = i / 128 % TILES, of_lane = i / 32 % 4;
-    const int64_t row = (first_group + group) * group_rows + result_row(lane, of_lane);
+    const int row = (first_group + group) * group_rows + result_row(lane, of_lane);
     const int token = tile * 8 + result_token(lane, of_lane);
     if (row < product.out_dim && token < tokens) {
       if (product.bias != nullptr) total += product.bias[row];
-      product.out[(first_token + token) * product.out_dim + row] = total;
+      product.out[int64_t{first_token + token} * product.out_dim + row] = total;
     }
   }
 }
@@ -146,11 +137,12 @@ __global__ void __launch_bounds__(threads, 2) matvec(Product product) {
 template <class Format, int TILES>
 int launch_tiles(void* stream, int rows, const Product& product) {
   using S = Shape<Format, TILES>;
-  const int64_t groups = (product.out_dim + group_rows - 1) / group_rows;
-  const dim3 blocks(static_cast<unsigned>((groups + S::groups - 1) / S::groups),
-                    static_cast<unsigned>((rows + S::tokens - 1) / S::tokens));
+  const int groups = (product.out_dim + group_rows - 1) / group_rows;
+  const int token_tiles = (rows + S::tokens - 1) / S::tokens;
+  // neighbouring blocks read the same weights
+  const dim3 blocks(static_cast<unsigned>((groups + S::groups - 1) / S::groups * token_tiles));
   return launch(stream, Grid{blocks, dim3(threads), size_t{segments} * S::warp_bytes},
-                matvec<Format, TILES>, product);
+                matvec<Format, TILES>, product, token_tiles);
 }
 
 }  // namespace

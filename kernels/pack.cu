@@ -23,7 +23,8 @@ __global__ void __launch_bounds__(threads)
     pack(const void* source, int64_t rows, int64_t cols, int64_t all_parts, uint8_t* packed) {
   const int64_t index = static_cast<int64_t>(blockIdx.x) * block_parts + threadIdx.x / 32;
   if (index >= all_parts) return;
-  const int64_t parts = parts_of(cols), group = index / parts, part = index % parts;
+  const int64_t parts = parts_of(cols), group = index / parts;
+  const int part = static_cast<int>(index % parts);
   const int64_t blocks = cols / Format::block_columns, first = group * group_rows;
   const SourceRows<typename Format::Block> from{
       static_cast<const typename Format::Block*>(source) + first * blocks, blocks,
@@ -39,7 +40,7 @@ __global__ void __launch_bounds__(threads)
 using namespace tokamak::cuda;
 
 int64_t tk_cuda_packed_bytes(int type, int64_t rows, int64_t cols) {
-  if (rows < 0 || cols < 1 || rows > most_width || cols > most_width) return -1;
+  if (rows < 0 || cols < 1 || rows > most_width || cols > most_columns) return -1;
   return with_format(type, int64_t{-1}, [&](auto format) {
     using Format = decltype(format);
     if (cols % Format::block_columns != 0) return int64_t{-1};
@@ -51,7 +52,7 @@ int tk_cuda_pack(void* stream, int type, int64_t rows, int64_t cols, const void*
                  void* packed) {
   Arguments arguments("tk_cuda_pack");
   arguments.width("rows", rows)
-      .width("cols", cols)
+      .range("cols", cols, 1, most_columns)
       .that(block_size(type).elements != 0, TK_UNSUPPORTED, "type is none of quant.def");
   if (arguments.status() == TK_OK) {
     arguments.multiple("cols", cols, "block", block_size(type).elements);

@@ -177,6 +177,11 @@ inline void mma_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[
                      emu::Where where = emu::Where::here()) {
   emu::mma_bf16(c, a, b, where);
 }
+inline void mma_bf16_from_zero(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2],
+                               emu::Where where = emu::Where::here()) {
+  for (float& value : c) value = 0;
+  emu::mma_bf16(c, a, b, where);
+}
 
 // ---- 16-bit numbers ------------------------------------------------------------------------
 
@@ -188,6 +193,7 @@ inline uint32_t round_bf16(float value) {
 inline uint32_t pack_bf16(float low, float high) {
   return round_bf16(low) | round_bf16(high) << 16;
 }
+inline uint32_t and_or(uint32_t a, uint32_t mask, uint32_t bits) { return (a & mask) | bits; }
 inline uint32_t add_bf16(uint32_t a, uint32_t b) {
   const uint32_t upper = 0xffff0000u;
   return pack_bf16(__uint_as_float(a << 16) + __uint_as_float(b << 16),

@@ -73,4 +73,10 @@ FN void multiply(float (&sum)[4], const ExactA& a, const ExactB& b) {
   ptx::mma_bf16(sum, a.value, b.value);
 }
 
+/** sum = a * b: the bits of multiply with a sum of zeros. */
+FN void multiply_from_zero(float (&sum)[4], const ExactA& a, const PartsB& b) {
+  ptx::mma_bf16_from_zero(sum, a.value, b.low);
+  ptx::mma_bf16(sum, a.value, b.high);
+}
+
 }  // namespace tokamak::cuda

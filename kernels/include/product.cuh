@@ -27,7 +27,8 @@ struct Product {
   const float* bias;  // [out_dim] or null
   float* out;         // [*rows, out_dim]
   const int32_t* rows;
-  int64_t cols, out_dim;
+  int64_t group_bytes;  // of packed
+  int cols, parts, out_dim;
   bool aligned;  // rows of x begin at multiples of 16 bytes
 };
 
@@ -48,88 +49,104 @@ FN int quad_at(int token, int quad) {
   return token * token_bytes + (quad / 4 ^ (token & 1)) * 64 + quad % 4 * 16;
 }
 
-/** Puts a quad in place. All lanes of the warp call it, lane i with quad i % 16. `sums` [2][tokens]
- *  are of 32 columns each, for types with minimums; `present`: the token is one. */
+/** x[0 .. 3], which are columns column .. column+3 of a row; zeros from cols on. Only a type whose
+ *  blocks are single values can have rows that do not begin at multiples of 16 bytes. */
 template <class Format>
-FN void place_quad(uint8_t* parts, float* sums, int tokens, int token, int quad, bool present,
-                   float4 v) {
-  const Pair left = split(v.x, v.y), right = split(v.z, v.w);
-  if (present) {
-    put(parts, quad_at(token, quad), make_uint4(left.high, right.high, left.low, right.low));
+FN float4 load_quad(const float* x, int column, const Product& product) {
+  const int cols = product.cols;
+  float4 v = make_float4(0, 0, 0, 0);
+  if (Format::block_columns > 1 || product.aligned) {
+    if (Format::block_columns % part_columns == 0 || column < cols) {
+      v = *reinterpret_cast<const float4*>(x);
+    }
+  } else {
+    if (column < cols) v.x = x[0];
+    if (column + 1 < cols) v.y = x[1];
+    if (column + 2 < cols) v.z = x[2];
+    if (column + 3 < cols) v.w = x[3];
   }
+  return v;
+}
+
+/** Puts a quad in place. All lanes of the warp call it, lane i with quad i % 16. `sums` [2][tokens]
+ *  are of 32 columns each, for types with minimums. */
+template <class Format>
+FN void place_quad(uint8_t* parts, float* sums, int tokens, int token, int quad, float4 v) {
+  const Pair left = split(v.x, v.y), right = split(v.z, v.w);
+  put(parts, quad_at(token, quad), make_uint4(left.high, right.high, left.low, right.low));
   if constexpr (Format::has_minimums) {
     float sum = (v.x + v.y) + (v.z + v.w);
     for (int lanes = 1; lanes < 8; lanes *= 2) sum += __shfl_xor_sync(~0u, sum, lanes);
-    if (present && quad % 8 == 0) sums[quad / 8 * tokens + token] = sum;
+    if (quad % 8 == 0) sums[quad / 8 * tokens + token] = sum;
   }
 }
 
-/** What a lane reads of the activations: of tiles of 8 tokens. */
-template <int TILES>
+/** What a lane reads of the activations, in tiles of 8 tokens. */
 struct Activations {
-  const uint8_t* parts;
-  int offset[TILES];  // of this lane's token and columns
-  const float* sums;  // of this lane's two columns of the result in tile 0
-  int sums_stride;    // tokens
+  const uint8_t* parts;  // of this lane's token of tile 0, its first quad
+  int odd;               // whether that token is odd: of every tile, then
+  const float* sums;     // of this lane's two columns of the result, in tile 0
+  int tokens;            // from the sums of 32 columns to those of the next
 
   FN PartsB operand(int tile, int step) const {
-    const int place = (offset[tile] ^ step % 2 * 64) + step / 2 * 128;
-    const uint4 v = at<uint4>(parts, place);
+    const uint4 v = at<uint4>(parts, (odd ^ step % 2) * 64 + step / 2 * 128 + tile * 8 * token_bytes);
     return {{v.x, v.y}, {v.z, v.w}};
   }
 
-  FN float2 sum(int tile, int run) const {
-    return *reinterpret_cast<const float2*>(sums + run * sums_stride + tile * 8);
+  FN float2 sum(int tile, int half) const {
+    return *reinterpret_cast<const float2*>(sums + half * tokens + tile * 8);
   }
 };
 
-/** The place of a token's columns for lane 4g+t: see Activations::offset. */
-FN int activation_offset(int token, int lane) {
-  return token * token_bytes + (token & 1) * 64 + lane % 4 * 16;
+/** From token `first`, a multiple of 8, of `tokens`. */
+FN Activations activations(const uint8_t* parts, const float* sums, int tokens, int first, int lane) {
+  const int token = first + lane / 4;
+  return {parts + token * token_bytes + lane % 4 * 16, token & 1, sums + first + lane % 4 * 2,
+          tokens};
 }
 
 /** sum[group][tile] += a part of the groups times a part of the tokens. The slots of the groups lie
  *  one behind the other in shared memory, each a header and a part. */
 template <class Format, int GROUPS, int TILES>
-FN void multiply_part(const uint8_t* slots, int lane, const Activations<TILES>& x,
+FN void multiply_part(const uint8_t* slots, int lane, const Activations& x,
                       float (&sum)[GROUPS][TILES][4]) {
   constexpr int slot_bytes = Format::header_bytes + Format::part_bytes;
-  typename Format::Held held[GROUPS];
-  for (int group = 0; group < GROUPS; group++) {
-    held[group] = Format::hold(slots + group * slot_bytes, lane);
-  }
-  if constexpr (Format::scale_steps == 0) {
-#pragma unroll
-    for (int step = 0; step < part_steps; step++) {
-      typename Format::Operand a[GROUPS];
-      for (int group = 0; group < GROUPS; group++) a[group] = Format::operand(held[group], step);
-      for (int tile = 0; tile < TILES; tile++) {
-        const PartsB b = x.operand(tile, step);
-        for (int group = 0; group < GROUPS; group++) multiply(sum[group][tile], a[group], b);
-      }
+  // large products: one half at a time, or the compiler keeps both in registers that are not there
+#pragma unroll(GROUPS * TILES > 4 ? 1 : 2)
+  for (int half = 0; half < 2; half++) {
+    typename Format::Held held[GROUPS];
+    for (int group = 0; group < GROUPS; group++) {
+      held[group] = Format::hold(slots + group * slot_bytes, lane, half);
     }
-  } else {
-    constexpr int run_steps = Format::scale_steps;
+    // steps whose products are summed before they meet the total
+    constexpr int run_steps = Format::scale_steps == 0 ? 1 : Format::scale_steps;
 #pragma unroll
-    for (int run = 0; run < part_steps / run_steps; run++) {
+    for (int first = 0; first < 2; first += run_steps) {
       typename Format::Operand a[GROUPS][run_steps];
       float scale[GROUPS][2], min[GROUPS][2];  // of rows g, g+8
       for (int group = 0; group < GROUPS; group++) {
         for (int i = 0; i < run_steps; i++) {
-          a[group][i] = Format::operand(held[group], run * run_steps + i);
+          a[group][i] = Format::operand(held[group], first + i);
         }
-        Format::scales(held[group], run, scale[group], min[group]);
+        if constexpr (Format::scale_steps > 0) {
+          Format::scales(held[group], first, scale[group], min[group]);
+        }
       }
       for (int tile = 0; tile < TILES; tile++) {
         PartsB b[run_steps];
-        for (int i = 0; i < run_steps; i++) b[i] = x.operand(tile, run * run_steps + i);
+        for (int i = 0; i < run_steps; i++) b[i] = x.operand(tile, half * 2 + first + i);
         for (int group = 0; group < GROUPS; group++) {
-          float part[4] = {0, 0, 0, 0};
-          for (int i = 0; i < run_steps; i++) multiply(part, a[group][i], b[i]);
           float(&total)[4] = sum[group][tile];
-          for (int i = 0; i < 4; i++) total[i] = fmaf(scale[group][i / 2], part[i], total[i]);
+          if constexpr (Format::scale_steps == 0) {
+            multiply(total, a[group][0], b[0]);
+          } else {
+            float run[4];
+            multiply_from_zero(run, a[group][0], b[0]);
+            for (int i = 1; i < run_steps; i++) multiply(run, a[group][i], b[i]);
+            for (int i = 0; i < 4; i++) total[i] = fmaf(scale[group][i / 2], run[i], total[i]);
+          }
           if constexpr (Format::has_minimums) {
-            const float2 of_x = x.sum(tile, run);  // of the two columns
+            const float2 of_x = x.sum(tile, half);  // of the two columns
             total[0] = fmaf(-min[group][0], of_x.x, total[0]);
             total[1] = fmaf(-min[group][0], of_x.y, total[1]);
             total[2] = fmaf(-min[group][1], of_x.x, total[2]);
@@ -141,16 +158,19 @@ FN void multiply_part(const uint8_t* slots, int lane, const Activations<TILES>& 
   }
 }
 
-/** Starts the copy of a group's part, its header before it, into a slot: 16 bytes a thread, by
- *  threads first, first + threads, ... `valid` false fills with zeros. */
+/** Starts the warp's copy of a group's part, its header before it, into a slot. `valid` false fills
+ *  the slot with zeros. */
 template <class Format>
-FN void copy_part(uint8_t* slot, const uint8_t* group, int64_t part, bool valid, int first,
-                  int threads) {
+FN void copy_part(uint8_t* slot, const uint8_t* group, int part, bool valid, int lane) {
   constexpr int slot_bytes = Format::header_bytes + Format::part_bytes;
-  const uint8_t* header = group + header_at<Format>(part);
-  const uint8_t* rest = group + part_at<Format>(part) - Format::header_bytes;
-  for (int byte = first * 16; byte < slot_bytes; byte += threads * 16) {
-    ptx::copy_async<16>(slot + byte, (byte < Format::header_bytes ? header : rest) + byte, valid);
+  const uint8_t* header = group + header_at<Format>(part) + lane * 16;
+  const uint8_t* rest = group + part_at<Format>(part) - Format::header_bytes + lane * 16;
+#pragma unroll
+  for (int first = 0; first < slot_bytes; first += 32 * 16) {
+    const int byte = first + lane * 16;
+    if (first + 32 * 16 <= slot_bytes || byte < slot_bytes) {
+      ptx::copy_async<16>(slot + byte, (byte < Format::header_bytes ? header : rest) + first, valid);
+    }
   }
 }
 

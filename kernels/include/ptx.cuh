@@ -120,6 +120,15 @@ FN void mma_bf16(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) 
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
+/** C = A * B: the first of a chain. */
+FN void mma_bf16_from_zero(float (&c)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
+      "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%10, %10, %10, %10};"
+      : "=f"(c[0]), "=f"(c[1]), "=f"(c[2]), "=f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "f"(0.0f));
+}
+
 // ---- 16-bit numbers ------------------------------------------------------------------------
 
 /** Two bfloat16, rounded to the nearest, ties to even; any NaN becomes 0x7fff. sm_80. */
@@ -127,6 +136,12 @@ FN uint32_t pack_bf16(float low, float high) {
   uint32_t pair;
   asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
   return pair;
+}
+/** (a & mask) | bits, in one instruction: the compiler makes two of it where both are constants. */
+FN uint32_t and_or(uint32_t a, uint32_t mask, uint32_t bits) {
+  uint32_t result;
+  asm("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(result) : "r"(a), "r"(mask), "r"(bits));
+  return result;
 }
 /** a + b of both halves, to the nearest bfloat16. sm_80: a * 1 + b. */
 FN uint32_t add_bf16(uint32_t a, uint32_t b) {

@@ -94,12 +94,13 @@ FN uint32_t word_of(const uint4& words, int i) {
 // What each says:
 //   Block, block_columns   of the GGUF file
 //   header_parts           parts that share a header; header_bytes, part_bytes
-//   scale_steps            steps that share a scale (and a minimum where has_minimums): their
+//   scale_steps            1 or 2 steps share a scale (and a minimum where has_minimums): their
 //                          product is summed by itself, then scaled; 0: values need no scale
 //   Operand                ExactA or PartsA
-//   Held, hold             what a lane keeps of a part; `slot` is a header with the part behind it
-//   operand(held, step)    the lane's weights of a step
-//   scales(held, i, scale, min)  of run i of scale_steps, rows g and g+8
+//   Held, hold             what a lane keeps of half a part, 2 steps; `slot` is a header with the
+//                          part behind it
+//   operand(held, step)    the lane's weights of step 0 or 1 of the half
+//   scales(held, step, scale, min)  of the run that begins at a step of the half, rows g and g+8
 //   value(header, part, place)   one value, the bits of tk_decode
 //   pack(rows, i, header, part, lane)  writes the lane's share of part i of a group
 
@@ -115,15 +116,17 @@ struct FormatF32 {
   FN static int offset(int step, int half, int lane) { return ((step * 2 + half) * 32 + lane) * 16; }
 
   struct Held {
-    const uint8_t* part;
+    const uint8_t* half;
     int lane;
   };
-  FN static Held hold(const uint8_t* slot, int lane) { return {slot, lane}; }
+  FN static Held hold(const uint8_t* slot, int lane, int half) {
+    return {slot + half * (part_bytes / 2), lane};
+  }
 
   FN static Operand operand(const Held& held, int step) {
     Operand a;
     for (int half = 0; half < 2; half++) {
-      const float4 v = at<float4>(held.part, offset(step, half, held.lane));
+      const float4 v = at<float4>(held.half, offset(step, half, held.lane));
       const Pair left = split(v.x, v.y), right = split(v.z, v.w);
       a.high[half] = left.high, a.low[half] = left.low;
       a.high[half + 2] = right.high, a.low[half + 2] = right.low;
@@ -135,7 +138,7 @@ struct FormatF32 {
     return at<float>(part, offset(p.step, p.pair % 2, p.lane) + (p.pair / 2 * 2 + p.side) * 4);
   }
 
-  FN static void pack(const SourceRows<Block>& rows, int64_t i, uint8_t*, uint8_t* part, int lane) {
+  FN static void pack(const SourceRows<Block>& rows, int i, uint8_t*, uint8_t* part, int lane) {
     for (int step = 0; step < part_steps; step++) {
       for (int pair = 0; pair < 4; pair++) {
         for (int side = 0; side < 2; side++) {
@@ -160,16 +163,18 @@ struct FormatOfHalves {
   FN static int offset(int step, int lane) { return (step * 32 + lane) * 16; }
 
   struct Held {
-    const uint8_t* part;
+    const uint8_t* half;
     int lane;
   };
-  FN static Held hold(const uint8_t* slot, int lane) { return {slot, lane}; }
+  FN static Held hold(const uint8_t* slot, int lane, int half) {
+    return {slot + half * (part_bytes / 2), lane};
+  }
 
   FN static uint16_t bits(const uint8_t* part, const Place& p) {
     return at<uint16_t>(part, offset(p.step, p.lane) + p.pair * 4 + p.side * 2);
   }
 
-  FN static void pack(const SourceRows<Block>& rows, int64_t i, uint8_t*, uint8_t* part, int lane) {
+  FN static void pack(const SourceRows<Block>& rows, int i, uint8_t*, uint8_t* part, int lane) {
     for (int step = 0; step < part_steps; step++) {
       for (int pair = 0; pair < 4; pair++) {
         uint32_t word = 0;
@@ -188,7 +193,7 @@ struct FormatBF16 : FormatOfHalves {
   using Operand = ExactA;
 
   FN static Operand operand(const Held& held, int step) {
-    const uint4 v = at<uint4>(held.part, offset(step, held.lane));
+    const uint4 v = at<uint4>(held.half, offset(step, held.lane));
     return {{v.x, v.y, v.z, v.w}};
   }
 
@@ -202,7 +207,7 @@ struct FormatF16 : FormatOfHalves {
   using Operand = PartsA;
 
   FN static Operand operand(const Held& held, int step) {
-    const uint4 v = at<uint4>(held.part, offset(step, held.lane));
+    const uint4 v = at<uint4>(held.half, offset(step, held.lane));
     Operand a;
     for (int pair = 0; pair < 4; pair++) {
       const uint32_t word = word_of(v, pair);
@@ -226,19 +231,19 @@ struct FormatQ8_0 {
   using Operand = ExactA;
 
   // Bytes: [step / 2][lane][step % 2][pair / 2], in a word pair % 2 of side 0, then of side 1.
-  // Scales, F16: [row g][block of 32][row g, row g+8].
+  // Scales, F16: [block of 32][row g][row g, row g+8].
   static constexpr int scales_at = 1024;
   FN static int offset(int step, int pair, int lane) {
     return (step / 2 * 32 + lane) * 16 + step % 2 * 8 + pair / 2 * 4;
   }
 
   struct Held {
-    uint4 bytes[2];
-    uint2 scales;
+    uint4 bytes;
+    uint32_t scales;
   };
-  FN static Held hold(const uint8_t* slot, int lane) {
-    return {{at<uint4>(slot, lane * 16), at<uint4>(slot, 512 + lane * 16)},
-            at<uint2>(slot, scales_at + lane / 4 * 8)};
+  FN static Held hold(const uint8_t* slot, int lane, int half) {
+    return {at<uint4>(slot, half * 512 + lane * 16),
+            at<uint32_t>(slot, scales_at + half * 32 + lane / 4 * 4)};
   }
 
   // The lower 7 bits count from 0; the upper bit stands for -128. As the lowest bit of the exponent
@@ -246,24 +251,24 @@ struct FormatQ8_0 {
   FN static Operand operand(const Held& held, int step) {
     Operand a;
     for (int pair = 0; pair < 4; pair++) {
-      const uint32_t word = word_of(held.bytes[step / 2], step % 2 * 2 + pair / 2) >> pair % 2 * 8;
-      a.value[pair] = ptx::add_bf16((word & both(0x7f)) | bf16_128, (word & both(0x80)) | minus_128);
+      const uint32_t word = word_of(held.bytes, step * 2 + pair / 2) >> pair % 2 * 8;
+      a.value[pair] = ptx::add_bf16(ptx::and_or(word, both(0x7f), bf16_128),
+                                    ptx::and_or(word, both(0x80), minus_128));
     }
     return a;
   }
 
-  FN static void scales(const Held& held, int run, float (&scale)[2], float (&)[2]) {
-    const uint32_t word = run == 0 ? held.scales.x : held.scales.y;
-    scale[0] = half_low(word), scale[1] = half_high(word);
+  FN static void scales(const Held& held, int, float (&scale)[2], float (&)[2]) {
+    scale[0] = half_low(held.scales), scale[1] = half_high(held.scales);
   }
 
   FN static float value(const uint8_t*, const uint8_t* part, const Place& p) {
     const int byte = offset(p.step, p.pair, p.lane) + p.pair % 2 + p.side * 2;
-    const int scale = scales_at + p.lane / 4 * 8 + p.step / 2 * 4 + p.pair % 2 * 2;
+    const int scale = scales_at + p.step / 2 * 32 + p.lane / 4 * 4 + p.pair % 2 * 2;
     return ptx::half_to_float(at<uint16_t>(part, scale)) * at<int8_t>(part, byte);
   }
 
-  FN static void pack(const SourceRows<Block>& rows, int64_t i, uint8_t*, uint8_t* part, int lane) {
+  FN static void pack(const SourceRows<Block>& rows, int i, uint8_t*, uint8_t* part, int lane) {
     for (int step = 0; step < part_steps; step++) {
       for (int upper = 0; upper < 2; upper++) {
         uint32_t word = 0;
@@ -278,22 +283,28 @@ struct FormatQ8_0 {
       }
     }
     const Block* from = rows.block(lane % 16, i * 2 + lane / 16);
-    put(part, scales_at + lane % 8 * 8 + lane / 16 * 4 + lane % 16 / 8 * 2,
+    put(part, scales_at + lane / 16 * 32 + lane % 8 * 4 + lane % 16 / 8 * 2,
         from == nullptr ? uint16_t{0} : from->scale);
   }
 };
 
-/** 4 bits of every number: [lane][step], in a word bits 4 * pair + 16 * side. */
+/** 4 bits of every number: [step / 2][lane][step % 2], in a word bits 4 * pair + 16 * side. */
 struct Nibbles {
   static constexpr int bytes = 512;
+  FN static int offset(int step, int lane) { return step / 2 * 256 + lane * 8 + step % 2 * 4; }
+
+  /** Of half a part. */
+  FN static uint2 hold(const uint8_t* plane, int lane, int half) {
+    return at<uint2>(plane, offset(half * 2, lane));
+  }
 
   /** 128 + the nibble, both sides of a pair. */
-  FN static uint32_t biased(uint32_t word, int pair) {
-    return (word >> 4 * pair & both(15)) | bf16_128;
+  FN static uint32_t biased(const uint2& held, int step, int pair) {
+    return ptx::and_or((step == 0 ? held.x : held.y) >> 4 * pair, both(15), bf16_128);
   }
 
   FN static int value(const uint8_t* plane, const Place& p) {
-    return at<uint32_t>(plane, p.lane * 16 + p.step * 4) >> (4 * p.pair + 16 * p.side) & 15;
+    return at<uint32_t>(plane, offset(p.step, p.lane)) >> (4 * p.pair + 16 * p.side) & 15;
   }
 
   /** number(place): its lower 4 bits count. */
@@ -307,7 +318,7 @@ struct Nibbles {
           word |= (bits & 15) << (4 * pair + 16 * side);
         }
       }
-      put(plane, lane * 16 + step * 4, word);
+      put(plane, offset(step, lane), word);
     }
   }
 };
@@ -323,32 +334,32 @@ struct FormatQ4_0 {
   static constexpr int scales_at = Nibbles::bytes;  // as in Q8_0
 
   struct Held {
-    uint4 nibbles;
-    uint2 scales;
+    uint2 nibbles;
+    uint32_t scales;
   };
-  FN static Held hold(const uint8_t* slot, int lane) {
-    return {at<uint4>(slot, lane * 16), at<uint2>(slot, scales_at + lane / 4 * 8)};
+  FN static Held hold(const uint8_t* slot, int lane, int half) {
+    return {Nibbles::hold(slot, lane, half),
+            at<uint32_t>(slot, scales_at + half * 32 + lane / 4 * 4)};
   }
 
   FN static Operand operand(const Held& held, int step) {
     Operand a;
     for (int pair = 0; pair < 4; pair++) {
-      a.value[pair] = ptx::add_bf16(Nibbles::biased(word_of(held.nibbles, step), pair), minus_136);
+      a.value[pair] = ptx::add_bf16(Nibbles::biased(held.nibbles, step, pair), minus_136);
     }
     return a;
   }
 
-  FN static void scales(const Held& held, int run, float (&scale)[2], float (&)[2]) {
-    const uint32_t word = run == 0 ? held.scales.x : held.scales.y;
-    scale[0] = half_low(word), scale[1] = half_high(word);
+  FN static void scales(const Held& held, int, float (&scale)[2], float (&)[2]) {
+    scale[0] = half_low(held.scales), scale[1] = half_high(held.scales);
   }
 
   FN static float value(const uint8_t*, const uint8_t* part, const Place& p) {
-    const int scale = scales_at + p.lane / 4 * 8 + p.step / 2 * 4 + p.pair % 2 * 2;
+    const int scale = scales_at + p.step / 2 * 32 + p.lane / 4 * 4 + p.pair % 2 * 2;
     return ptx::half_to_float(at<uint16_t>(part, scale)) * (Nibbles::value(part, p) - 8);
   }
 
-  FN static void pack(const SourceRows<Block>& rows, int64_t i, uint8_t*, uint8_t* part, int lane) {
+  FN static void pack(const SourceRows<Block>& rows, int i, uint8_t*, uint8_t* part, int lane) {
     Nibbles::pack(part, lane, [&](const Place& p) -> uint32_t {
       const Block* from = rows.block(row_of(p), i * 2 + p.step / 2);
       if (from == nullptr) return 0;
@@ -356,13 +367,13 @@ struct FormatQ4_0 {
       return column < 16 ? from->nibbles[column] : from->nibbles[column - 16] >> 4;
     });
     const Block* from = rows.block(lane % 16, i * 2 + lane / 16);
-    put(part, scales_at + lane % 8 * 8 + lane / 16 * 4 + lane % 16 / 8 * 2,
+    put(part, scales_at + lane / 16 * 32 + lane % 8 * 4 + lane % 16 / 8 * 2,
         from == nullptr ? uint16_t{0} : from->scale);
   }
 };
 
 /** What Q4_K and Q5_K share. Header, F16: [row g][row g, row g+8][scale, min]. Behind a part's
- *  planes, bytes: [row g][row g, row g+8][scales of its two 32s, minimums of its two 32s]. */
+ *  planes, bytes: [32 columns][row g][scales of row g, row g+8, minimums of row g, row g+8]. */
 template <class B>
 struct FormatWithMinimums {
   using Block = B;
@@ -373,46 +384,46 @@ struct FormatWithMinimums {
   using Operand = ExactA;
 
   struct Scales {
-    uint2 super, parts;
+    uint2 super;
+    uint32_t half;
   };
-  FN static Scales hold_scales(const uint8_t* header, const uint8_t* bytes, int lane) {
-    return {at<uint2>(header, lane / 4 * 8), at<uint2>(bytes, lane / 4 * 8)};
+  FN static Scales hold_scales(const uint8_t* header, const uint8_t* bytes, int lane, int half) {
+    return {at<uint2>(header, lane / 4 * 8), at<uint32_t>(bytes, half * 32 + lane / 4 * 4)};
   }
 
-  FN static void scales_of(const Scales& held, int run, float (&scale)[2], float (&min)[2]) {
-    scale[0] = half_low(held.super.x) * byte_of(held.parts.x, run);
-    scale[1] = half_low(held.super.y) * byte_of(held.parts.y, run);
-    min[0] = half_high(held.super.x) * byte_of(held.parts.x, 2 + run);
-    min[1] = half_high(held.super.y) * byte_of(held.parts.y, 2 + run);
+  FN static void scales_of(const Scales& held, float (&scale)[2], float (&min)[2]) {
+    scale[0] = half_low(held.super.x) * byte_of(held.half, 0);
+    scale[1] = half_low(held.super.y) * byte_of(held.half, 1);
+    min[0] = half_high(held.super.x) * byte_of(held.half, 2);
+    min[1] = half_high(held.super.y) * byte_of(held.half, 3);
   }
 
   FN static float value_of(const uint8_t* header, const uint8_t* bytes, const Place& p, int number) {
-    const int row = p.lane / 4 * 8 + p.pair % 2 * 4;
-    const float scale = ptx::half_to_float(at<uint16_t>(header, row)) * bytes[row + p.step / 2];
-    const float min = ptx::half_to_float(at<uint16_t>(header, row + 2)) * bytes[row + 2 + p.step / 2];
+    const int super = p.lane / 4 * 8 + p.pair % 2 * 4;
+    const int at_byte = p.step / 2 * 32 + p.lane / 4 * 4 + p.pair % 2;
+    const float scale = ptx::half_to_float(at<uint16_t>(header, super)) * bytes[at_byte];
+    const float min = ptx::half_to_float(at<uint16_t>(header, super + 2)) * bytes[at_byte + 2];
     return scale * static_cast<float>(number) - min;
   }
 
-  FN static void pack_scales(const SourceRows<Block>& rows, int64_t i, uint8_t* header,
+  FN static void pack_scales(const SourceRows<Block>& rows, int i, uint8_t* header,
                              uint8_t* bytes, int lane) {
-    if (lane >= group_rows) return;
-    const Block* from = rows.block(lane, i / 4);
-    uint32_t super = 0, parts = 0;
+    const int row = lane % 16, half = lane / 16;
+    const Block* from = rows.block(row, i / 4);
+    uint8_t scale = 0, min = 0;
+    uint32_t super = 0;
     if (from != nullptr) {
+      tk_scale_and_min(from->scales, i % 4 * 2 + half, &scale, &min);
       super = from->scale | static_cast<uint32_t>(from->min) << 16;
-      for (int run = 0; run < 2; run++) {
-        uint8_t scale, min;
-        tk_scale_and_min(from->scales, static_cast<int>(i % 4) * 2 + run, &scale, &min);
-        parts |= static_cast<uint32_t>(scale) << 8 * run | static_cast<uint32_t>(min) << (16 + 8 * run);
-      }
     }
-    const int row = lane % 8 * 8 + lane / 8 * 4;
-    if (i % 4 == 0) put(header, row, super);
-    put(bytes, row, parts);
+    uint8_t* to = bytes + half * 32 + row % 8 * 4 + row / 8;
+    to[0] = scale;
+    to[2] = min;
+    if (i % 4 == 0 && half == 0) put(header, row % 8 * 8 + row / 8 * 4, super);
   }
 
   /** The lower 4 bits of a number of part i. */
-  FN static uint32_t nibble(const SourceRows<Block>& rows, int64_t i, const Place& p) {
+  FN static uint32_t nibble(const SourceRows<Block>& rows, int i, const Place& p) {
     const Block* from = rows.block(row_of(p), i / 4);
     if (from == nullptr) return 0;
     const int byte = from->nibbles[i % 4 * 32 + column_of(p) % 32];
@@ -424,31 +435,32 @@ struct FormatQ4_K : FormatWithMinimums<BlockQ4_K> {
   static constexpr int part_bytes = Nibbles::bytes + 64;
 
   struct Held {
-    uint4 nibbles;
+    uint2 nibbles;
     Scales scales;
   };
-  FN static Held hold(const uint8_t* slot, int lane) {
+  FN static Held hold(const uint8_t* slot, int lane, int half) {
     const uint8_t* part = slot + header_bytes;
-    return {at<uint4>(part, lane * 16), hold_scales(slot, part + Nibbles::bytes, lane)};
+    return {Nibbles::hold(part, lane, half),
+            hold_scales(slot, part + Nibbles::bytes, lane, half)};
   }
 
   FN static Operand operand(const Held& held, int step) {
     Operand a;
     for (int pair = 0; pair < 4; pair++) {
-      a.value[pair] = ptx::add_bf16(Nibbles::biased(word_of(held.nibbles, step), pair), minus_128);
+      a.value[pair] = ptx::add_bf16(Nibbles::biased(held.nibbles, step, pair), minus_128);
     }
     return a;
   }
 
-  FN static void scales(const Held& held, int run, float (&scale)[2], float (&min)[2]) {
-    scales_of(held.scales, run, scale, min);
+  FN static void scales(const Held& held, int, float (&scale)[2], float (&min)[2]) {
+    scales_of(held.scales, scale, min);
   }
 
   FN static float value(const uint8_t* header, const uint8_t* part, const Place& p) {
     return value_of(header, part + Nibbles::bytes, p, Nibbles::value(part, p));
   }
 
-  FN static void pack(const SourceRows<Block>& rows, int64_t i, uint8_t* header, uint8_t* part,
+  FN static void pack(const SourceRows<Block>& rows, int i, uint8_t* header, uint8_t* part,
                       int lane) {
     Nibbles::pack(part, lane, [&](const Place& p) { return nibble(rows, i, p); });
     pack_scales(rows, i, header, part + Nibbles::bytes, lane);
@@ -461,29 +473,30 @@ struct FormatQ5_K : FormatWithMinimums<BlockQ5_K> {
   static constexpr int part_bytes = scales_at + 64;
 
   struct Held {
-    uint4 nibbles;
+    uint2 nibbles;
     uint32_t fifth;
     Scales scales;
   };
-  FN static Held hold(const uint8_t* slot, int lane) {
+  FN static Held hold(const uint8_t* slot, int lane, int half) {
     const uint8_t* part = slot + header_bytes;
-    return {at<uint4>(part, lane * 16), at<uint32_t>(part, fifth_at + lane * 4),
-            hold_scales(slot, part + scales_at, lane)};
+    return {Nibbles::hold(part, lane, half), at<uint32_t>(part, fifth_at + lane * 4) >> half * 8,
+            hold_scales(slot, part + scales_at, lane, half)};
   }
 
   FN static Operand operand(const Held& held, int step) {
     Operand a;
     for (int pair = 0; pair < 4; pair++) {
-      const int bit = 4 * step + pair;  // goes to bit 4
+      const int bit = 4 * step + pair;  // goes to bit 4; the other half's bits are masked
       const uint32_t fifth = bit < 4 ? held.fifth << (4 - bit) : held.fifth >> (bit - 4);
       a.value[pair] = ptx::add_bf16(
-          Nibbles::biased(word_of(held.nibbles, step), pair) | (fifth & both(16)), minus_128);
+          ptx::and_or(fifth, both(16), Nibbles::biased(held.nibbles, step, pair)),
+          minus_128);
     }
     return a;
   }
 
-  FN static void scales(const Held& held, int run, float (&scale)[2], float (&min)[2]) {
-    scales_of(held.scales, run, scale, min);
+  FN static void scales(const Held& held, int, float (&scale)[2], float (&min)[2]) {
+    scales_of(held.scales, scale, min);
   }
 
   FN static float value(const uint8_t* header, const uint8_t* part, const Place& p) {
@@ -492,7 +505,7 @@ struct FormatQ5_K : FormatWithMinimums<BlockQ5_K> {
     return value_of(header, part + scales_at, p, Nibbles::value(part, p) | fifth << 4);
   }
 
-  FN static void pack(const SourceRows<Block>& rows, int64_t i, uint8_t* header, uint8_t* part,
+  FN static void pack(const SourceRows<Block>& rows, int i, uint8_t* header, uint8_t* part,
                       int lane) {
     uint32_t fifth = 0;
     Nibbles::pack(part, lane, [&](const Place& p) {
@@ -513,8 +526,8 @@ struct FormatQ6_K {
   using Block = BlockQ6_K;
   static constexpr int block_columns = 256;
   // Header, F16: [row g][row g, row g+8].
-  // Behind the nibbles the upper bits: [lane][step / 2] a word, bits 8 * (step % 2) + 2 * pair
-  // + 16 * side. Then scales, bytes: [row g][row g, row g+8][step].
+  // Behind the nibbles the upper bits: [step / 2][lane] a word, bits 8 * (step % 2) + 2 * pair
+  // + 16 * side. Then scales, bytes: [step / 2][row g][step % 2][row g, row g+8].
   static constexpr int upper_at = Nibbles::bytes, scales_at = upper_at + 256;
   static constexpr int header_parts = 4, header_bytes = 32, part_bytes = scales_at + 64;
   static constexpr int scale_steps = 1;
@@ -522,61 +535,62 @@ struct FormatQ6_K {
   using Operand = ExactA;
 
   struct Held {
-    uint4 nibbles;
-    uint2 upper, scales;
-    uint32_t super;
+    uint2 nibbles;
+    uint32_t upper, scales, super;
   };
-  FN static Held hold(const uint8_t* slot, int lane) {
+  FN static Held hold(const uint8_t* slot, int lane, int half) {
     const uint8_t* part = slot + header_bytes;
-    return {at<uint4>(part, lane * 16), at<uint2>(part, upper_at + lane * 8),
-            at<uint2>(part, scales_at + lane / 4 * 8), at<uint32_t>(slot, lane / 4 * 4)};
+    return {Nibbles::hold(part, lane, half), at<uint32_t>(part, upper_at + half * 128 + lane * 4),
+            at<uint32_t>(part, scales_at + half * 32 + lane / 4 * 4),
+            at<uint32_t>(slot, lane / 4 * 4)};
   }
 
   FN static Operand operand(const Held& held, int step) {
     Operand a;
-    const uint32_t word = step < 2 ? held.upper.x : held.upper.y;
     for (int pair = 0; pair < 4; pair++) {
-      const int bit = step % 2 * 8 + 2 * pair;  // goes to bit 4
-      const uint32_t upper = bit < 4 ? word << (4 - bit) : word >> (bit - 4);
+      const int bit = 8 * step + 2 * pair;  // goes to bit 4
+      const uint32_t upper = bit < 4 ? held.upper << (4 - bit) : held.upper >> (bit - 4);
       a.value[pair] = ptx::add_bf16(
-          Nibbles::biased(word_of(held.nibbles, step), pair) | (upper & both(48)), minus_160);
+          ptx::and_or(upper, both(48), Nibbles::biased(held.nibbles, step, pair)),
+          minus_160);
     }
     return a;
   }
 
-  FN static void scales(const Held& held, int run, float (&scale)[2], float (&)[2]) {
-    scale[0] = half_low(held.super) * signed_byte_of(held.scales.x, run);
-    scale[1] = half_high(held.super) * signed_byte_of(held.scales.y, run);
+  FN static void scales(const Held& held, int step, float (&scale)[2], float (&)[2]) {
+    scale[0] = half_low(held.super) * signed_byte_of(held.scales, step * 2);
+    scale[1] = half_high(held.super) * signed_byte_of(held.scales, step * 2 + 1);
   }
 
   FN static float value(const uint8_t* header, const uint8_t* part, const Place& p) {
-    const uint32_t word = at<uint32_t>(part, upper_at + p.lane * 8 + p.step / 2 * 4);
+    const uint32_t word = at<uint32_t>(part, upper_at + p.step / 2 * 128 + p.lane * 4);
     const int upper = word >> (p.step % 2 * 8 + 2 * p.pair + 16 * p.side) & 3;
-    const int8_t scale = at<int8_t>(part, scales_at + p.lane / 4 * 8 + p.pair % 2 * 4 + p.step);
+    const int8_t scale = at<int8_t>(
+        part, scales_at + p.step / 2 * 32 + p.lane / 4 * 4 + p.step % 2 * 2 + p.pair % 2);
     const float super =
         ptx::half_to_float(at<uint16_t>(header, p.lane / 4 * 4 + p.pair % 2 * 2));
     return super * scale * static_cast<float>((Nibbles::value(part, p) | upper << 4) - 32);
   }
 
-  FN static void pack(const SourceRows<Block>& rows, int64_t i, uint8_t* header, uint8_t* part,
+  FN static void pack(const SourceRows<Block>& rows, int i, uint8_t* header, uint8_t* part,
                       int lane) {
     uint32_t upper[2] = {0, 0};
     Nibbles::pack(part, lane, [&](const Place& p) -> uint32_t {
       const Block* from = rows.block(row_of(p), i / 4);
       if (from == nullptr) return 0;
       const auto number =
-          static_cast<uint32_t>(tk_number(*from, static_cast<int>(i % 4) * 64 + column_of(p)));
+          static_cast<uint32_t>(tk_number(*from, i % 4 * 64 + column_of(p)));
       upper[p.step / 2] |= number >> 4 << (p.step % 2 * 8 + 2 * p.pair + 16 * p.side);
       return number;
     });
-    put(part, upper_at + lane * 8, make_uint2(upper[0], upper[1]));
+    put(part, upper_at + lane * 4, upper[0]);
+    put(part, upper_at + 128 + lane * 4, upper[1]);
     if (lane >= group_rows) return;
     const Block* from = rows.block(lane, i / 4);
-    uint32_t scales = 0;
-    for (int step = 0; step < part_steps && from != nullptr; step++) {
-      scales |= (from->scales[i % 4 * 4 + step] & 255u) << 8 * step;
+    for (int step = 0; step < part_steps; step++) {
+      put(part, scales_at + step / 2 * 32 + lane % 8 * 4 + step % 2 * 2 + lane / 8,
+          from == nullptr ? int8_t{0} : from->scales[i % 4 * 4 + step]);
     }
-    put(part, scales_at + lane % 8 * 8 + lane / 8 * 4, scales);
     if (i % 4 == 0) {
       put(header, lane % 8 * 4 + lane / 8 * 2, from == nullptr ? uint16_t{0} : from->scale);
     }
@@ -594,18 +608,20 @@ TK_BLOCK constexpr int64_t group_bytes(int64_t cols) {
   return parts * Format::part_bytes + parts / Format::header_parts * Format::header_bytes;
 }
 
+/** The most columns of a matrix: offsets inside a group fit an int. */
+constexpr int64_t most_columns = 1 << 24;
+
 /** From the start of a group to the header of a part. */
 template <class Format>
-FN int64_t header_at(int64_t part) {
+FN int header_at(int part) {
   return part / Format::header_parts *
          (Format::header_bytes + Format::header_parts * Format::part_bytes);
 }
 
 /** From the start of a group to a part. */
 template <class Format>
-FN int64_t part_at(int64_t part) {
-  return header_at<Format>(part) + Format::header_bytes +
-         part % Format::header_parts * Format::part_bytes;
+FN int part_at(int part) {
+  return part * Format::part_bytes + (part / Format::header_parts + 1) * Format::header_bytes;
 }
 
 /** The value at [row, column] of a packed matrix: the bits of tk_decode. */
@@ -613,10 +629,10 @@ template <class Format>
 FN float packed_value(const void* packed, int64_t cols, int64_t row, int64_t column) {
   const uint8_t* group =
       static_cast<const uint8_t*>(packed) + row / group_rows * group_bytes<Format>(cols);
-  const int64_t part = column / part_columns;
+  const int part = static_cast<int>(column) / part_columns;
   return Format::value(group + header_at<Format>(part), group + part_at<Format>(part),
                        place_of(static_cast<int>(row % group_rows),
-                                static_cast<int>(column % part_columns)));
+                                static_cast<int>(column) % part_columns));
 }
 
 /** f(Format) of a GGUF type; `otherwise` if it is none. */
