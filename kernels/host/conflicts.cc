@@ -4,7 +4,7 @@
 // that accesses more than 128 bytes does so in two or four parts of its lanes, and each part takes
 // as many cycles as one bank has different words to give.
 
-#include "block.h"
+#include "run.h"
 
 namespace emu {
 
@@ -38,8 +38,8 @@ void count_conflicts(const void* address, int bytes, Where where) {
     fail(where, "an access to shared memory that is not shared memory of the block");
   }
   size_t i = 0;
-  while (i < warp.accesses.size() && (warp.accesses[i].where.line != where.line ||
-                                      (warp.accesses[i].lanes & me.bit()) != 0)) {
+  while (i < warp.accesses.size() &&
+         (warp.accesses[i].where.line != where.line || (warp.accesses[i].lanes & me.bit()) != 0)) {
     i++;
   }
   if (i == warp.accesses.size()) warp.accesses.push_back({where, bytes, 0, {}});

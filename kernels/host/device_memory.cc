@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "block.h"
 #include "fiber.h"
+#include "text.h"
 
 namespace emu {
 namespace {

@@ -51,7 +51,7 @@ TK_API void tk_emulated_statistics(int64_t* out);
 
 // ---- memory -------------------------------------------------------------------------------
 
-/** Memory of the device, aligned to 256 bytes and full of 0xff (NaNs); null if there is not enough. */
+/** Memory of the device, aligned to 256 bytes, full of 0xff (NaNs); null: there is not enough. */
 TK_API void* tk_emulated_allocate(int64_t bytes);
 
 /** 1: this is no address of an allocation. 700: something was written beside it. */

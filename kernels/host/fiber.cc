@@ -28,8 +28,9 @@ extern "C" {
 }
 
 #if !defined(TK_EMULATOR_UCONTEXT)
-// Saves what a call must keep (System V ABI), changes the stack, takes the same from there. A return
-// and not a jump: where fibers do the same in turn, the calls of one predict the returns of the next.
+// Saves what a call must keep (System V ABI), changes the stack, takes the same from there. A
+// return and not a jump: where fibers do the same in turn, the processor predicts the returns of
+// one by the calls of the one before.
 asm(R"(
   .text
   .p2align 4
@@ -189,10 +190,10 @@ void entered_fiber() { arrived(nullptr); }
 bool address_sanitizer() { return __asan_unpoison_memory_region != nullptr; }
 bool thread_sanitizer() { return __tsan_switch_to_fiber != nullptr; }
 void release(void* address) {
-  if (__tsan_release) __tsan_release(address);
+  if (thread_sanitizer()) __tsan_release(address);
 }
 void acquire(void* address) {
-  if (__tsan_acquire) __tsan_acquire(address);
+  if (thread_sanitizer()) __tsan_acquire(address);
 }
 
 }  // namespace emu

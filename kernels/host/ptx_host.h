@@ -16,8 +16,8 @@
 #define blockDim (emu::current->block_size)
 #define gridDim (emu::current->grid_size)
 
-#define SHARED(T, name, N)                \
-  static const char name##_site = 0;      \
+#define SHARED(T, name, N)           \
+  static const char name##_site = 0; \
   T(&name)[N] = *reinterpret_cast<T(*)[N]>(emu::static_shared(&name##_site, sizeof(T) * (N)))
 #define DYN_SMEM(name) unsigned char* const name = emu::dynamic_shared()
 
@@ -72,8 +72,7 @@ T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32,
   const int lane = emu::within(emu::current->lane - static_cast<int>(delta), width);
   return emu::shuffle_value("__shfl_up_sync", mask, value, lane, where);
 }
-inline unsigned __ballot_sync(unsigned mask, int predicate,
-                              emu::Where where = emu::Where::here()) {
+inline unsigned __ballot_sync(unsigned mask, int predicate, emu::Where where = emu::Where::here()) {
   return emu::ballot("__ballot_sync", mask, predicate != 0, where);
 }
 inline int __any_sync(unsigned mask, int predicate, emu::Where where = emu::Where::here()) {

@@ -50,6 +50,7 @@ struct Statistics {
   int64_t matrix_conflicts;  // and the further cycles that bank conflicts cost them
   int64_t shared_conflicts;  // the same of accesses declared by ptx::count_conflicts
 };
+void count(const Statistics& launch);
 Statistics take_statistics();
 
 }  // namespace emu

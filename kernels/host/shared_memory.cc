@@ -54,7 +54,9 @@ SharedMemory::Region SharedMemory::allocate(const void* site, size_t bytes) {
     poison(region.base, bytes);
   } else {
     region.allocated = rounded(bytes, alignment) + 2 * alignment;
-    if (posix_memalign(&region.allocation, alignment, region.allocated) != 0) throw std::bad_alloc();
+    if (posix_memalign(&region.allocation, alignment, region.allocated) != 0) {
+      throw std::bad_alloc();
+    }
     region.base = static_cast<unsigned char*>(region.allocation) + alignment;
     poison(region.allocation, region.allocated);
   }

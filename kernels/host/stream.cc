@@ -35,8 +35,7 @@ Outcome Stream::synchronize() {
 
 Outcome submit(void* stream, Launch launch) {
   if (stream == nullptr) return run(launch);
-  return static_cast<Stream*>(stream)->submit(
-      [launch = std::move(launch)] { return run(launch); });
+  return static_cast<Stream*>(stream)->submit([launch = std::move(launch)] { return run(launch); });
 }
 
 }  // namespace emu

@@ -5,7 +5,8 @@
 
 #include <cstring>
 
-#include "block.h"
+#include "run.h"
+#include "text.h"
 
 namespace emu {
 namespace {
@@ -24,7 +25,9 @@ Meeting& find(Thread& me, const char* operation, unsigned mask, bool aligned, Wh
     }
     return meeting;
   }
-  if ((mask & me.bit()) == 0) fail(where, "%s: mask %08x is without the calling lane", operation, mask);
+  if ((mask & me.bit()) == 0) {
+    fail(where, "%s: mask %08x is without the calling lane", operation, mask);
+  }
   if ((mask & ~warp.exists) != 0) {
     fail(where, "%s: mask %08x names lanes that the block of %d threads does not have", operation,
          mask, me.block->thread_count);
@@ -33,34 +36,43 @@ Meeting& find(Thread& me, const char* operation, unsigned mask, bool aligned, Wh
     fail(where, "%s: waits for lane %d of its warp, which has ended", operation,
          __builtin_ctz(mask & warp.ended));
   }
+  const int lowest = __builtin_ctz(mask);
+  void* const order = me.block->warp_order(warp, lowest, warp.generations[lowest]++);
   Meeting& meeting = warp.meetings[warp.open++];
-  meeting = {mask, 0, operation, where};
+  meeting = {mask, 0, operation, where, order};
   return meeting;
 }
 
-/** Waits until all lanes of the mask are here; the last one does the work. Aligned: all have to
- *  come from the same line. */
+struct Rules {
+  bool aligned;         // all lanes have to come from one line
+  bool orders = false;  // what a lane wrote before is visible to the others behind
+};
+
+/** Waits until all lanes of the mask are here; the last one does the work. */
 template <class Work>
-void meet(Thread& me, const char* operation, unsigned mask, bool aligned, Where where, Work work) {
+void meet(Thread& me, const char* operation, unsigned mask, Rules rules, Where where, Work work) {
   Warp& warp = *me.warp;
-  Meeting& meeting = find(me, operation, mask, aligned, where);
+  Meeting& meeting = find(me, operation, mask, rules.aligned, where);
+  void* const order = rules.orders ? meeting.order : nullptr;
+  if (order != nullptr) release(order);
   meeting.arrived |= me.bit();
   if (meeting.arrived != mask) {
     me.wait(operation, where);
-    return;
+  } else {
+    meeting = warp.meetings[--warp.open];
+    Run& run = *me.run;
+    run.statistics.collectives++;
+    run.pauses = 0;
+    work(warp);
+    for (unsigned others = mask & ~me.bit(); others != 0; others &= others - 1) {
+      run.queue.push(&warp.threads[__builtin_ctz(others)]);
+    }
+    if (run.settings.order == Order::random) {
+      run.queue.push(&me);
+      me.wait(operation, where);
+    }
   }
-  meeting = warp.meetings[--warp.open];
-  Run& run = *me.run;
-  run.statistics.collectives++;
-  run.pauses = 0;
-  work(warp);
-  for (unsigned others = mask & ~me.bit(); others != 0; others &= others - 1) {
-    run.queue.push(&warp.threads[__builtin_ctz(others)]);
-  }
-  if (run.settings.order == Order::random) {
-    run.queue.push(&me);
-    me.wait(operation, where);
-  }
+  if (order != nullptr) acquire(order);
 }
 
 typedef float Float4 __attribute__((vector_size(16)));
@@ -141,8 +153,8 @@ void distribute(Warp& warp, int matrices, bool transposed, Statistics& statistic
       const int g = lane / 4, t = lane % 4;
       if (transposed) {
         const uint32_t first = r[g / 2][8 * m + 2 * t], second = r[g / 2][8 * m + 2 * t + 1];
-        result[m][lane] = g % 2 == 0 ? (first & 0xffff) | second << 16
-                                     : first >> 16 | (second & 0xffff0000u);
+        result[m][lane] =
+            g % 2 == 0 ? (first & 0xffff) | second << 16 : first >> 16 | (second & 0xffff0000u);
       } else {
         result[m][lane] = r[t][8 * m + g];
       }
@@ -156,16 +168,7 @@ void distribute(Warp& warp, int matrices, bool transposed, Statistics& statistic
 }  // namespace
 
 void synchronize_warp(unsigned mask, Where where) {
-  Thread& me = current_thread();
-  void* order = nullptr;
-  if (thread_sanitizer()) {
-    const int lowest = mask == 0 ? 0 : __builtin_ctz(mask);
-    order = me.block->warp_order(*me.warp, lowest, me.warp->generations[lowest]);
-    release(order);
-  }
-  meet(me, "__syncwarp", mask, false, where,
-       [=](Warp& warp) { warp.generations[__builtin_ctz(mask)]++; });
-  if (order != nullptr) acquire(order);
+  meet(current_thread(), "__syncwarp", mask, {false, true}, where, [](Warp&) {});
 }
 
 uint32_t shuffle(const char* name, unsigned mask, uint32_t value, int source, Where where) {
@@ -173,7 +176,7 @@ uint32_t shuffle(const char* name, unsigned mask, uint32_t value, int source, Wh
   auto& registers = me.warp->registers;
   registers[0][me.lane] = value;
   registers[1][me.lane] = static_cast<uint32_t>(source);
-  meet(me, name, mask, false, where, [=](Warp& warp) {
+  meet(me, name, mask, {false}, where, [=](Warp& warp) {
     auto& r = warp.registers;
     for (unsigned lanes = mask; lanes != 0; lanes &= lanes - 1) {
       const int lane = __builtin_ctz(lanes);
@@ -188,7 +191,7 @@ unsigned ballot(const char* name, unsigned mask, bool predicate, Where where) {
   Thread& me = current_thread();
   auto& registers = me.warp->registers;
   registers[0][me.lane] = predicate;
-  meet(me, name, mask, false, where, [=](Warp& warp) {
+  meet(me, name, mask, {false}, where, [=](Warp& warp) {
     unsigned result = 0;
     for (unsigned lanes = mask; lanes != 0; lanes &= lanes - 1) {
       const int lane = __builtin_ctz(lanes);
@@ -207,7 +210,7 @@ void mma_bf16(float* c, const uint32_t* a, const uint32_t* b, Where where) {
   for (int i = 0; i < 4; i++) registers[i][me.lane] = a[i];
   for (int i = 0; i < 2; i++) registers[4 + i][me.lane] = b[i];
   for (int i = 0; i < 4; i++) registers[6 + i][me.lane] = __builtin_bit_cast(uint32_t, c[i]);
-  meet(me, "mma", ~0u, true, where, [&](Warp& warp) {
+  meet(me, "mma", ~0u, {true}, where, [&](Warp& warp) {
     me.run->statistics.products++;
     multiply(warp);
   });
@@ -221,13 +224,14 @@ void load_matrix(uint32_t* out, int matrices, bool transposed, const uint32_t* r
   const auto bits = reinterpret_cast<uintptr_t>(address);
   if (me.lane < 8 * matrices) {
     if (bits % 16 != 0) fail(where, "ldmatrix of a row whose address is no multiple of 16");
-    if (!me.block->memory.holds(address, 16)) fail(where, "ldmatrix of a row that is not in shared memory");
+    if (!me.block->memory.holds(address, 16)) {
+      fail(where, "ldmatrix of a row that is not in shared memory");
+    }
   }
   for (int i = 0; i < 4; i++) registers[i][me.lane] = row[i];
   registers[8][me.lane] = static_cast<uint32_t>(bits >> 4);
-  meet(me, matrices == 4 ? "ldmatrix.x4" : "ldmatrix.x2", ~0u, true, where, [&](Warp& warp) {
-    distribute(warp, matrices, transposed, me.run->statistics);
-  });
+  meet(me, matrices == 4 ? "ldmatrix.x4" : "ldmatrix.x2", ~0u, {true}, where,
+       [&](Warp& warp) { distribute(warp, matrices, transposed, me.run->statistics); });
   for (int i = 0; i < matrices; i++) out[i] = registers[i][me.lane];
 }
 

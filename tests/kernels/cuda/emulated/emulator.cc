@@ -38,7 +38,8 @@ void expect_launch(const cuda::Grid& grid, void (*kernel)(Parameters...), Argume
 }
 
 void expect_code(int code, int wanted, const char* what) {
-  if (code != wanted) fail("%s: %d (%s), expected %d", what, code, tk_emulated_last_error(), wanted);
+  if (code != wanted)
+    fail("%s: %d (%s), expected %d", what, code, tk_emulated_last_error(), wanted);
 }
 
 /** Bits of every order, of every kind of copies, with a few seeds, are those of the first. */
@@ -60,9 +61,12 @@ void expect_equal_bits(uint64_t seed, const char* what, Run run) {
 
 // ---- tensor cores and matrices -------------------------------------------------------------
 
-__global__ void product(const uint16_t* a, const uint16_t* b, float* c) {  // [16, 16] [16, 8] [16, 8]
+__global__ void product(const uint16_t* a, const uint16_t* b,
+                        float* c) {  // [16, 16] [16, 8] [16, 8]
   const int g = static_cast<int>(threadIdx.x) / 4, t = static_cast<int>(threadIdx.x) % 4;
-  const auto pair = [](uint16_t low, uint16_t high) { return low | static_cast<uint32_t>(high) << 16; };
+  const auto pair = [](uint16_t low, uint16_t high) {
+    return low | static_cast<uint32_t>(high) << 16;
+  };
   uint32_t fa[4], fb[2];
   for (int i = 0; i < 4; i++) {
     const uint16_t* row = a + (g + i % 2 * 8) * 16 + i / 2 * 8;
@@ -103,7 +107,8 @@ void products(uint64_t seed) {
         }
         const double bound = integers ? 0 : 17 * rounding_unit * size;
         if (!(std::fabs(static_cast<double>(c[i * 8 + j]) - sum) <= bound)) {
-          fail("row %zu, column %zu: %g, expected %g", i, j, static_cast<double>(c[i * 8 + j]), sum);
+          fail("row %zu, column %zu: %g, expected %g", i, j, static_cast<double>(c[i * 8 + j]),
+               sum);
         }
       }
     }
@@ -196,7 +201,8 @@ void conflicts(uint64_t) {
 // ---- collectives ---------------------------------------------------------------------------
 
 __global__ void shuffles(int* out) {  // [6][64]
-  const int lane = static_cast<int>(threadIdx.x) % 32, value = 100 * (static_cast<int>(threadIdx.x) / 32) + lane;
+  const int lane = static_cast<int>(threadIdx.x) % 32,
+            value = 100 * (static_cast<int>(threadIdx.x) / 32) + lane;
   const unsigned half = lane < 16 ? 0x0000ffffu : 0xffff0000u;
   int* mine = out + threadIdx.x;
   mine[0] = __shfl_sync(all, value, 5);
@@ -204,10 +210,12 @@ __global__ void shuffles(int* out) {  // [6][64]
   mine[128] = __shfl_down_sync(all, value, 2);
   mine[192] = __shfl_sync(all, value, 1, 8);
   mine[256] = static_cast<int>(__ballot_sync(half, lane % 3 == 0));
-  mine[320] = lane % 2 == 0 ? __shfl_xor_sync(0x55555555u, value, 1) : -2;  // from a lane that is not there
+  mine[320] =
+      lane % 2 == 0 ? __shfl_xor_sync(0x55555555u, value, 1) : -2;  // from a lane that is not there
   const double wide = __shfl_xor_sync(all, value * 1e100, 1);
   if (wide != (value ^ 1) * 1e100) mine[0] = -3;
-  if (__any_sync(half, lane == 20) != (lane >= 16) || __all_sync(all, lane == 20) != 0) mine[0] = -4;
+  if (__any_sync(half, lane == 20) != (lane >= 16) || __all_sync(all, lane == 20) != 0)
+    mine[0] = -4;
 }
 
 void warps(uint64_t seed) {
@@ -217,7 +225,8 @@ void warps(uint64_t seed) {
     for (int i = 0; i < 64; i++) {
       const int lane = i % 32, base = i / 32 * 100;
       unsigned ballot = 0;
-      for (int l = lane / 16 * 16; l < lane / 16 * 16 + 16; l++) ballot |= static_cast<unsigned>(l % 3 == 0) << l;
+      for (int l = lane / 16 * 16; l < lane / 16 * 16 + 16; l++)
+        ballot |= static_cast<unsigned>(l % 3 == 0) << l;
       const int expected[6] = {base + 5,
                                base + (lane ^ 3),
                                base + (lane + 2 < 32 ? lane + 2 : lane),
@@ -235,18 +244,19 @@ void warps(uint64_t seed) {
 
 // ---- whole kernels -------------------------------------------------------------------------
 
-/** Sums rows of x [gridDim.x, 1024]: two stages of copies, named barriers between two pairs of warps,
+/** Sums rows of x [gridDim.x, 1024]: two stages of copies, named barriers between pairs of warps,
  *  a tree in shared memory; the last block adds up all rows. */
 __global__ void pipeline(const float* x, float* out, float* total, unsigned* finished) {
   constexpr int stages = 2, threads = 128;
-  SHARED(float, stage, stages * threads);
+  SHARED(float, stage, stages* threads);
   SHARED(float, part, threads);
   SHARED(unsigned, last, 1);
   const int thread = static_cast<int>(threadIdx.x);
   x += blockIdx.x * 1024 + threadIdx.x;
   float sum = 0;
   for (int i = 0; i < 9; i++) {
-    if (i < 8) ptx::copy_async<4>(stage + i % stages * threads + thread, x + i * threads, i % 3 != 2);
+    if (i < 8)
+      ptx::copy_async<4>(stage + i % stages * threads + thread, x + i * threads, i % 3 != 2);
     ptx::copy_commit();
     if (i == 0) continue;
     ptx::copy_wait<1>();
@@ -285,10 +295,12 @@ void pipelines(uint64_t seed) {
     for (size_t r = 0; r < rows; r++) {
       float sum = 0;
       for (size_t i = 0; i < 1024; i++) sum += i / 128 % 3 != 2 ? x[r * 1024 + i] : 0;
-      if (out[r] != sum) fail("row %zu: %g, expected %g", r, static_cast<double>(out[r]), static_cast<double>(sum));
+      if (out[r] != sum)
+        fail("row %zu: %g, expected %g", r, static_cast<double>(out[r]), static_cast<double>(sum));
       total += sum;
     }
-    if (out[rows] != total) fail("total: %g, expected %g", static_cast<double>(out[rows]), static_cast<double>(total));
+    if (out[rows] != total)
+      fail("total: %g, expected %g", static_cast<double>(out[rows]), static_cast<double>(total));
     return out;
   });
 }
@@ -322,7 +334,8 @@ void grids(uint64_t seed) {
     std::vector<int> out(24 * 30);
     expect_launch({dim3(5, 3, 2), dim3(4, 3, 2)}, coordinates, out.data());
     for (size_t i = 0; i < out.size(); i++) {
-      if (out[i] != 1 + static_cast<int>(i % 24)) fail("thread %zu of block %zu: %d", i % 24, i / 24, out[i]);
+      if (out[i] != 1 + static_cast<int>(i % 24))
+        fail("thread %zu of block %zu: %d", i % 24, i / 24, out[i]);
     }
     return out;
   });
@@ -373,10 +386,12 @@ void orders(uint64_t) {
     return count;
   };
   for (int order = 0; order < 3; order++) {
-    if (wrong(order, 0, lacks_a_barrier, out.data()) == 0) fail("no barrier: right in order %d", order);
+    if (wrong(order, 0, lacks_a_barrier, out.data()) == 0)
+      fail("no barrier: right in order %d", order);
     if (wrong(order, 0, lacks_a_wait, x.data(), out.data()) == 0) fail("late copies landed early");
     if (wrong(order, 1, lacks_a_wait, x.data(), out.data()) != 0) fail("eager copies landed late");
-    if (wrong(order, 1, copies_too_soon, x.data(), out.data()) == 0) fail("eager copies overwrite nothing");
+    if (wrong(order, 1, copies_too_soon, x.data(), out.data()) == 0)
+      fail("eager copies overwrite nothing");
   }
 }
 
@@ -399,8 +414,9 @@ uint16_t nearest(float value, ToFloat to_float, uint16_t infinity) {
   }
   const double a = static_cast<double>(to_float(low));
   // the step behind the largest number is as long as the one before
-  const double b = high == infinity ? 2 * a - static_cast<double>(to_float(static_cast<uint16_t>(low - 1)))
-                                    : static_cast<double>(to_float(high));
+  const double b = high == infinity
+                       ? 2 * a - static_cast<double>(to_float(static_cast<uint16_t>(low - 1)))
+                       : static_cast<double>(to_float(high));
   const bool up = size - a > b - size || (size - a == b - size && low % 2 != 0);
   return sign | (up ? high : low);
 }
@@ -412,22 +428,30 @@ void halves(uint64_t seed) {
     const uint16_t back = ptx::float_to_half(value);
     const bool nan = (bits & 0x7c00) == 0x7c00 && (bits & 0x3ff) != 0;
     if (back != (nan ? 0x7fff : bits)) fail("half %04x comes back as %04x", bits, unsigned{back});
-    if (value != half_to_float(static_cast<uint16_t>(bits)) && !nan) fail("half %04x is %g", bits, static_cast<double>(value));
+    if (value != half_to_float(static_cast<uint16_t>(bits)) && !nan)
+      fail("half %04x is %g", bits, static_cast<double>(value));
   }
   for (int i = 0; i < 200'000; i++) {
     // any float; or one near a tie of halves, or of bfloat16
     uint32_t bits = static_cast<uint32_t>(random.bits());
-    if (i % 3 == 1) bits = 0x33000000u + (bits & 0x1fffffffu), bits = (bits & 0xfffff000u) + static_cast<uint32_t>(random.below(3) - 1);
+    if (i % 3 == 1)
+      bits = 0x33000000u + (bits & 0x1fffffffu),
+      bits = (bits & 0xfffff000u) + static_cast<uint32_t>(random.below(3) - 1);
     if (i % 3 == 2) bits = (bits & 0xffff8000u) + static_cast<uint32_t>(random.below(3) - 1);
     const float value = __uint_as_float(bits);
     const uint16_t half = nearest(value, [](uint16_t h) { return ptx::half_to_float(h); }, 0x7c00);
     const uint16_t bf16 = nearest(value, [](uint16_t h) { return ptx::bf16_to_float(h); }, 0x7f80);
-    if (ptx::float_to_half(value) != half) fail("%a as half: %04x, expected %04x", static_cast<double>(value), unsigned{ptx::float_to_half(value)}, unsigned{half});
-    if (ptx::float_to_bf16(value) != bf16) fail("%a as bfloat16: %04x, expected %04x", static_cast<double>(value), unsigned{ptx::float_to_bf16(value)}, unsigned{bf16});
+    if (ptx::float_to_half(value) != half)
+      fail("%a as half: %04x, expected %04x", static_cast<double>(value),
+           unsigned{ptx::float_to_half(value)}, unsigned{half});
+    if (ptx::float_to_bf16(value) != bf16)
+      fail("%a as bfloat16: %04x, expected %04x", static_cast<double>(value),
+           unsigned{ptx::float_to_bf16(value)}, unsigned{bf16});
     const uint32_t pair = ptx::pack_bf16(value, 1.0f);
     if (pair != (bf16 | 0x3f800000u)) fail("%a in a pair: %08x", static_cast<double>(value), pair);
   }
-  if (ptx::bf16_low(0x3f804000u) != 2.0f || ptx::bf16_high(0x3f804000u) != 1.0f) fail("halves of a pair");
+  if (ptx::bf16_low(0x3f804000u) != 2.0f || ptx::bf16_high(0x3f804000u) != 1.0f)
+    fail("halves of a pair");
 }
 
 // ---- streams, graphs, memory ---------------------------------------------------------------
@@ -455,7 +479,8 @@ void graphs(uint64_t) {
     expect_code(tk_emulated_set(stream.handle, x, 0, 128), 0, "set");
     expect_code(tk_emulated_synchronize(stream.handle), 0, "synchronize");
     expect_code(tk_emulated_capture_begin(stream.handle), 0, "begin");
-    if (launch(stream.handle, {1, 32}, add_one, x) != TK_OK || launch(stream.handle, {1, 31}, add_one, x) != TK_OK) {
+    if (launch(stream.handle, {1, 32}, add_one, x) != TK_OK ||
+        launch(stream.handle, {1, 31}, add_one, x) != TK_OK) {
       fail("%s", tk_cuda_last_error());
     }
     expect_code(tk_emulated_copy(stream.handle, read, x, 128), 0, "copy");
@@ -485,11 +510,14 @@ void sticky_errors(uint64_t) {
     const int status = launch(stream.handle, {1, 64}, stop, x);
     if (status != (late != 0 ? TK_OK : TK_DEVICE)) fail("the launch that fails: %d", status);
     expect_code(tk_emulated_synchronize(stream.handle), 719, "synchronize");
-    if (strstr(tk_emulated_last_error(), "of its warp waits for it in __syncwarp") == nullptr) fail("%s", tk_emulated_last_error());
-    if (launch(stream.handle, {1, 32}, add_one, x) != TK_DEVICE || tk_cuda_error_code() != 719) fail("the next launch");
+    if (strstr(tk_emulated_last_error(), "of its warp waits for it in __syncwarp") == nullptr)
+      fail("%s", tk_emulated_last_error());
+    if (launch(stream.handle, {1, 32}, add_one, x) != TK_DEVICE || tk_cuda_error_code() != 719)
+      fail("the next launch");
     expect_code(tk_emulated_set(stream.handle, x, 0, 4), 719, "set");
     expect_code(tk_emulated_capture_begin(stream.handle), 719, "begin");
-    if (launch(other.handle, {1, 32}, add_one, x) != TK_OK) fail("another stream: %s", tk_cuda_last_error());
+    if (launch(other.handle, {1, 32}, add_one, x) != TK_OK)
+      fail("another stream: %s", tk_cuda_last_error());
     expect_code(tk_emulated_synchronize(other.handle), 0, "synchronize the other");
     if (x[0] != 1) fail("x is %d", x[0]);
     expect_code(tk_emulated_lose(other.handle, 46), 0, "lose");
@@ -501,22 +529,26 @@ void memory(uint64_t) {
   const int64_t total = tk_emulated_memory_total(), left = tk_emulated_memory_free();
   expect_code(tk_emulated_memory_limit(total - left + 1000), 0, "limit");
   char* x = static_cast<char*>(tk_emulated_allocate(600));
-  if (x == nullptr || reinterpret_cast<uintptr_t>(x) % 256 != 0) fail("600 of 1000 bytes: %p", static_cast<void*>(x));
+  if (x == nullptr || reinterpret_cast<uintptr_t>(x) % 256 != 0)
+    fail("600 of 1000 bytes: %p", static_cast<void*>(x));
   if (tk_emulated_allocate(401) != nullptr) fail("1001 of 1000 bytes");
-  if (tk_emulated_memory_free() != 400) fail("%lld bytes free", static_cast<long long>(tk_emulated_memory_free()));
+  if (tk_emulated_memory_free() != 400)
+    fail("%lld bytes free", static_cast<long long>(tk_emulated_memory_free()));
   expect_code(tk_emulated_copy(nullptr, x + 500, x, 101), 1, "copy past the end");
   expect_code(tk_emulated_copy(nullptr, x + 500, x, 100), 0, "copy to the end");
   expect_code(tk_emulated_free(x + 1), 1, "free of another address");
 #if !defined(__SANITIZE_ADDRESS__)  // it would end the program
   x[600] = 1;
   const Stream stream;
-  expect_code(tk_emulated_synchronize(stream.handle), 700, "synchronize after a write past the end");
+  expect_code(tk_emulated_synchronize(stream.handle), 700,
+              "synchronize after a write past the end");
   expect_code(tk_emulated_free(x), 700, "free after a write past the end");
 #else
   expect_code(tk_emulated_free(x), 0, "free");
 #endif
   expect_code(tk_emulated_memory_limit(total), 0, "limit");
-  if (tk_emulated_memory_free() != left) fail("%lld bytes free", static_cast<long long>(tk_emulated_memory_free()));
+  if (tk_emulated_memory_free() != left)
+    fail("%lld bytes free", static_cast<long long>(tk_emulated_memory_free()));
 }
 
 /** Two callers at the same time. */
@@ -552,8 +584,9 @@ void statistics(uint64_t) {
   tk_emulated_statistics(counted);
   // barriers: 2 pairs of warps, 8 rounds of 2, and 7 of the block
   if (counted[0] != 1 || counted[1] != 2 || counted[3] != 0 || counted[5] != 2 * (2 * 16 + 7)) {
-    fail("%lld launches, %lld blocks, %lld collectives, %lld barriers", static_cast<long long>(counted[0]),
-         static_cast<long long>(counted[1]), static_cast<long long>(counted[3]), static_cast<long long>(counted[5]));
+    fail("%lld launches, %lld blocks, %lld collectives, %lld barriers",
+         static_cast<long long>(counted[0]), static_cast<long long>(counted[1]),
+         static_cast<long long>(counted[3]), static_cast<long long>(counted[5]));
   }
   expect_code(tk_emulated_settings(3, 0, 0, 0), 1, "order 3");
 }

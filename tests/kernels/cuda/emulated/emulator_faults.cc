@@ -144,8 +144,8 @@ int* const numbers = reinterpret_cast<int*>(memory);
 
 /** Runs in all orders. */
 template <class... Parameters, class... Arguments>
-void expect_fault(const char* part, int code, const cuda::Grid& grid,
-                  void (*kernel)(Parameters...), Arguments... arguments) {
+void expect_fault(const char* part, int code, const cuda::Grid& grid, void (*kernel)(Parameters...),
+                  Arguments... arguments) {
   const Scope scope;
   for (const Order& order : orders) {
     tk_emulated_settings(order.order, order.copies, 0, 7);
@@ -239,16 +239,17 @@ void places(uint64_t) {
   launch(nullptr, {dim3(3, 2), 64}, divergent_barrier, numbers);
   const std::string message = tk_cuda_last_error();
   for (const char* part : {"emulator_faults.cc:", "in block (0,0,0)", "first (40,0,0)"}) {
-    if (message.find(part) == std::string::npos) fail("'%s' is without '%s'", message.c_str(), part);
+    if (message.find(part) == std::string::npos)
+      fail("'%s' is without '%s'", message.c_str(), part);
   }
 }
 
 }  // namespace
 
 const std::vector<EmulatorScenario> emulator_fault_scenarios = {
-    {"emulator: wrong barriers", barriers},      {"emulator: wrong collectives", collectives},
-    {"emulator: wrong copies", wrong_copies},          {"emulator: endless loops", endless},
-    {"emulator: limits of a launch", limits},    {"emulator: writes past an array", damage},
+    {"emulator: wrong barriers", barriers},   {"emulator: wrong collectives", collectives},
+    {"emulator: wrong copies", wrong_copies}, {"emulator: endless loops", endless},
+    {"emulator: limits of a launch", limits}, {"emulator: writes past an array", damage},
     {"emulator: lines in messages", places},
 };
 

@@ -15,6 +15,7 @@
 
 namespace emu {
 
+constexpr int most_block_threads = 1024;
 constexpr int warp_lanes = 32;
 
 struct Block;
@@ -61,7 +62,8 @@ inline Thread& current_thread() { return *static_cast<Thread*>(current); }
 struct Meeting {
   unsigned mask, arrived;
   const char* operation;
-  Where where;  // of the first that came
+  Where where;       // of the first that came
+  void* order;       // address by which what lanes did before is ordered before what they do behind
 };
 
 /** Addresses that lanes have declared at one line; the warp accesses them at once. */
@@ -81,8 +83,8 @@ struct Warp {
   int open = 0;  // meetings
   unsigned at_barrier = 0;
   Where barrier_where{};
-  std::vector<Access> accesses;  // that not all lanes have declared yet
-  unsigned generations[warp_lanes] = {};  // of __syncwarp, by the lowest lane of its mask
+  std::vector<Access> accesses;           // that not all lanes have declared yet
+  unsigned generations[warp_lanes] = {};  // meetings, by the lowest lane of their mask
 
   // What the lanes bring to a collective and take from it: [register][lane].
   alignas(64) uint32_t registers[10][warp_lanes];
@@ -111,8 +113,11 @@ struct Block {
   /** Arrives and waits for the others. */
   void arrive(int id, int expected, const char* operation, Where where);
   void open(Barrier& barrier);
+  // Addresses that order (fiber.h) the threads of a barrier or of a meeting. Two in turn: who comes
+  // to the next one has nothing to do with who still leaves this one.
   void* barrier_order(int id, unsigned generation);
   void* warp_order(const Warp& warp, int lane, unsigned generation);
+  size_t order_bytes() const;
 };
 
 /** splitmix64 (Steele et al. 2014). */
@@ -186,10 +191,5 @@ struct Run {
   /** "norm.cu:80: block (2,0,0): thread (40,0,0): " */
   std::string place(Where where, const Thread& thread) const;
 };
-
-const char* file_name(Where where);
-std::string text(Where where);
-std::string text(const uint3& index);
-std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)));
 
 }  // namespace emu
