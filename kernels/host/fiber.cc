@@ -4,7 +4,6 @@
 
 #include <stdint.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <new>
 
@@ -64,6 +63,7 @@ namespace {
 // Kernels keep their tiles in registers, which are arrays on the stack here; sanitizers make
 // frames larger. Pages that are never touched cost nothing.
 constexpr size_t stack_bytes = size_t{256} << 10;
+constexpr size_t guard_bytes = size_t{64} << 10;  // a multiple of any page; larger than a frame
 // Equal addresses modulo 4096 share a set of the first-level cache: stacks begin at different ones.
 constexpr size_t colours = 32, colour_bytes = 128;
 
@@ -99,22 +99,17 @@ void announce(Fiber& from, Fiber& to, void** fake_stack) {
 
 }  // namespace
 
-size_t page_bytes() {
-  static const size_t bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  return bytes;
-}
-
 Stacks::~Stacks() {
   for (Slab& slab : slabs_) {
     for (const Stack& stack : slab.stacks) {
       if (stack.race_detector != nullptr) __tsan_destroy_fiber(stack.race_detector);
     }
-    munmap(slab.memory, slab_stacks * (stack_bytes + page_bytes()));
+    munmap(slab.memory, slab_stacks * (stack_bytes + guard_bytes));
   }
 }
 
 const Stack& Stacks::at(size_t index) {
-  const size_t stride = stack_bytes + page_bytes();
+  const size_t stride = stack_bytes + guard_bytes;
   while (slabs_.size() * slab_stacks <= index) {
     slabs_.reserve(slabs_.size() + 1);
     void* memory = mmap(nullptr, slab_stacks * stride, PROT_READ | PROT_WRITE,
@@ -124,8 +119,8 @@ const Stack& Stacks::at(size_t index) {
     slab.memory = static_cast<char*>(memory);
     for (size_t i = 0; i < slab_stacks; i++) {
       char* guard = slab.memory + i * stride;
-      if (mprotect(guard, page_bytes(), PROT_NONE) != 0) throw std::bad_alloc();
-      slab.stacks[i].low = guard + page_bytes();
+      if (mprotect(guard, guard_bytes, PROT_NONE) != 0) throw std::bad_alloc();
+      slab.stacks[i].low = guard + guard_bytes;
       slab.stacks[i].bytes = stack_bytes - i % colours * colour_bytes;
     }
   }

@@ -28,7 +28,7 @@ struct Stack {
   void* race_detector = nullptr;  // ThreadSanitizer's idea of the fiber that has this stack
 };
 
-/** Stacks, kept from launch to launch. Below each lies a page that nobody may touch, so that a
+/** Stacks, kept from launch to launch. Below each lies memory that nobody may touch, so that a
  *  stack too small ends the program and overwrites nothing. */
 class Stacks {
  public:
@@ -74,8 +74,6 @@ void switch_fiber(Fiber& from, Fiber& to);
 [[noreturn]] void leave_fiber(Fiber& from, Fiber& to);
 /** First thing in a fiber's entry. */
 void entered_fiber();
-
-size_t page_bytes();
 
 /** What the program is linked with. */
 bool thread_sanitizer();

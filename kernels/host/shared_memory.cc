@@ -19,6 +19,9 @@ constexpr size_t alignment = 128;  // of an array; also the bytes of a guard
 // Of static arrays; with more, ThreadSanitizer sees threads race for the list of them.
 constexpr size_t most_regions = 32;
 
+// Whole pages of any machine.
+constexpr size_t page_bytes = size_t{64} << 10;
+
 size_t rounded(size_t bytes, size_t to) { return (bytes + to - 1) & ~(to - 1); }
 
 // Not memset: ThreadSanitizer would take it for a write by the present thread.
@@ -44,7 +47,7 @@ void* map(size_t bytes) {
 SharedMemory::Region SharedMemory::allocate(const void* site, size_t bytes) {
   Region region{site, nullptr, bytes, nullptr, 0};
   if (thread_sanitizer()) {
-    region.allocated = rounded(bytes + 2 * alignment, page_bytes());
+    region.allocated = rounded(bytes + 2 * alignment, page_bytes);
     region.allocation = map(region.allocated);
     region.base = static_cast<unsigned char*>(region.allocation) + alignment;
     poison(region.allocation, region.allocated);
@@ -68,7 +71,7 @@ void SharedMemory::start(size_t dynamic_bytes, size_t order_bytes) {
   regions_.reserve(most_regions);
   regions_.push_back(allocate(nullptr, dynamic_bytes));
   if (thread_sanitizer()) {
-    order_bytes_ = rounded(order_bytes, page_bytes());
+    order_bytes_ = rounded(order_bytes, page_bytes);
     order_ = static_cast<unsigned char*>(map(order_bytes_));
   }
 }
