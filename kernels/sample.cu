@@ -87,7 +87,7 @@ FN bool keep_typical(Candidates& candidates, double mass, Workspace& work) {
   const auto key = [&](int i) {
     return ordered(-fabs(log_total + softmax.largest - candidates.logit(i) - entropy));
   };
-  const Cut at = candidates.cut(mass_above(mass * total), key, softmax);
+  const Cut at = candidates.cut(mass_above(mass > 0 ? mass * total : 0), key, softmax);
   candidates.keep_if([&](int i) { return at.keeps(key(i), i); });
   return true;
 }

@@ -255,7 +255,8 @@ class Candidates {
     return cut;
   }
 
-  /** Keeps those for which keep(index). */
+  /** Keeps those for which keep(index); all where it holds for none, as it may where logits are not
+   *  numbers: something is always left. */
   template <class Keep>
   FN void keep_if(const Keep& keep) {
     constexpr int run = 8;  // neighbours that a thread takes at a time
@@ -285,8 +286,10 @@ class Candidates {
       }
       kept += all;
     }
-    count_ = kept;
-    listed_ = true;
+    if (kept > 0) {
+      count_ = kept;
+      listed_ = true;
+    }
     __syncthreads();
   }
 
