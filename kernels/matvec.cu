@@ -27,18 +27,24 @@ constexpr int threads = 32 * segments;
 template <class Format, int TILES>
 struct Shape {
   static constexpr int tokens = 8 * TILES;
-  // Splitting the activations of 16 tokens costs more than the product of a narrow type: shared by
-  // two groups. Wide types have the time, and no room for more slots.
+  static constexpr bool narrow = Format::part_bytes <= 1024;
+  // Splitting the activations of 16 tokens costs more than the product of all but the widest types:
+  // it is shared by two groups. The others have the time, and no room for more slots.
   static constexpr int groups = TILES > 1 && Format::part_bytes <= 1088 ? 2 : 1;
-  static constexpr int group_slot = Format::header_bytes + Format::part_bytes;
-  static constexpr int slot_bytes = groups * group_slot;
-  static constexpr int in_flight = 6656 / slot_bytes;
-  static constexpr int slots = in_flight < 2 ? 2 : in_flight > 8 ? 8 : in_flight;
-  // Activations of the next part are loaded while this one is multiplied. Not of 16 tokens: they
+  // Parts at a time: with two, one token's activations are a quad for every lane, and the walk costs
+  // half as many instructions. Where the activations are many, there are no registers for it.
+  static constexpr int span = TILES == 1 && narrow ? 2 : 1;
+  // Activations of the next parts are loaded while these are multiplied. Not of 16 tokens: they
   // would take the registers of the product, which has work enough for other warps to wait less.
   static constexpr bool ahead = TILES == 1;
+
+  static constexpr int part_slot = Format::header_bytes + Format::part_bytes;
+  static constexpr int slot_bytes = span * groups * part_slot;
+  static constexpr int in_flight = (span == 1 ? 6656 : 5632) / slot_bytes;
+  static constexpr int slots = in_flight < 2 ? 2 : in_flight > 8 ? 8 : in_flight;
+  static constexpr int staged_bytes = tokens * token_bytes;  // of a part
   static constexpr int sums_bytes = Format::has_minimums ? 2 * tokens * 4 : 0;
-  static constexpr int warp_bytes = slots * slot_bytes + tokens * token_bytes + sums_bytes;
+  static constexpr int warp_bytes = slots * slot_bytes + span * (staged_bytes + sums_bytes);
   // the sums of the warps lie where the slots were
   static_assert(slots * slot_bytes >= groups * TILES * 4 * 32 * 4);
 };
@@ -51,62 +57,81 @@ __global__ void __launch_bounds__(threads, 2) matvec(Product product, int token_
   const int first_token = static_cast<int>(blockIdx.x % token_tiles) * S::tokens;
   if (first_token >= rows) return;
   const int tokens = min(rows - first_token, S::tokens);
-  const int warp = static_cast<int>(threadIdx.x) / 32, lane = static_cast<int>(threadIdx.x) % 32;
+  // By way of a shuffle the compiler knows that all lanes have the same warp: it branches without
+  // care for lanes that stay behind, and keeps what depends on the warp once.
+  const int warp = __shfl_sync(~0u, static_cast<int>(threadIdx.x) / 32, 0);
+  const int lane = static_cast<int>(threadIdx.x) % 32;
   const int first_group = static_cast<int>(blockIdx.x / token_tiles) * S::groups;
 
-  uint8_t* slots = memory + warp * S::warp_bytes;
-  uint8_t* staged = slots + S::slots * S::slot_bytes;  // (tokens, 64 columns) as parts
-  float* sums = reinterpret_cast<float*>(staged + S::tokens * token_bytes);  // (2, tokens)
+  uint8_t* slots = memory + warp * S::warp_bytes;         // each [span][group] a header and a part
+  uint8_t* staged = slots + S::slots * S::slot_bytes;     // [span] (tokens, 64 columns) as parts
+  uint8_t* sums = staged + S::span * S::staged_bytes;     // [span] (2, tokens)
+  const auto sums_of = [&](int i) { return reinterpret_cast<float*>(sums + i * S::sums_bytes); };
 
   const int begin = segment_begin(product.parts, warp);
   const int end = segment_begin(product.parts, warp + 1);
 
   const uint8_t* weights = product.packed + first_group * product.group_bytes;
   const auto copy_weights = [&](int part, uint8_t* slot) {
-    if (part < end) {
-      for (int i = 0; i < S::groups; i++) {
-        copy_part<Format>(slot + i * S::group_slot, weights + i * product.group_bytes, part,
-                          i == 0 || (first_group + i) * group_rows < product.out_dim, lane);
+    for (int i = 0; i < S::span; i++) {
+      if (part + i >= end) break;
+      for (int group = 0; group < S::groups; group++) {
+        copy_part<Format>(slot + (i * S::groups + group) * S::part_slot,
+                          weights + group * product.group_bytes, part + i,
+                          group == 0 || (first_group + group) * group_rows < product.out_dim, lane);
       }
     }
     ptx::copy_commit();
   };
-  // Lane i has quad i % 16 of tokens i / 16, i / 16 + 2, ... In the place of an absent token stands
-  // the last one, or what was there: no column of a product touches its neighbours.
-  constexpr int lane_quads = S::tokens / 2;
-  const int quad = lane % quads, half = lane / quads, lane_tokens = (tokens + 1) / 2;
+
+  // The lanes of a token have its quads; a round is the tokens that 32 lanes have. In the place of an
+  // absent token stands the last one, or what was there: no column of a product touches its
+  // neighbours. The same for parts beyond the segment.
+  constexpr int token_lanes = quads * S::span, round_tokens = 32 / token_lanes;
+  constexpr int rounds = S::tokens / round_tokens;
+  const int first = lane / token_lanes, quad = lane % quads, of_span = lane % token_lanes / quads;
+  const int used_rounds = (tokens + round_tokens - 1) / round_tokens;
   const int cols = product.cols;  // 16 * most_columns fits
-  const int first_offset = half * cols + quad * 4, last_offset = (tokens - 1) * cols + quad * 4;
-  const float* from = product.x + int64_t{first_token} * cols + begin * part_columns;
-  float4 next[lane_quads];
-  const auto load_activations = [&](int part) {
+  const int first_offset = first * cols, last_offset = (tokens - 1) * cols;
+  int column = (begin * quads + lane % token_lanes) * 4;
+  const float* from = product.x + int64_t{first_token} * cols + column;
+  float4 next[rounds];
+  const auto load_activations = [&] {
 #pragma unroll
-    for (int i = 0; i < lane_quads; i++) {
-      if (TILES == 1 && i >= lane_tokens) break;
-      next[i] = load_quad<Format>(from + min(first_offset + i * 2 * cols, last_offset),
-                                  part * part_columns + quad * 4, product);
+    for (int i = 0; i < rounds; i++) {
+      if (TILES == 1 && i >= used_rounds) break;
+      next[i] = load_quad<Format>(from + min(first_offset + i * round_tokens * cols, last_offset),
+                                  column, S::span > 1, product);
     }
-    from += part_columns;
+    from += S::span * part_columns;
+    column += S::span * part_columns;
   };
 
-  const Activations x = activations(staged, sums, S::tokens, 0, lane);
   float sum[S::groups][TILES][4] = {};
-  for (int i = 0; i < S::slots - 1; i++) copy_weights(begin + i, slots + i * S::slot_bytes);
+  for (int i = 0; i < S::slots - 1; i++) {
+    copy_weights(begin + i * S::span, slots + i * S::slot_bytes);
+  }
   int slot = 0;  // of the part, in bytes
-  if (S::ahead && begin < end) load_activations(begin);
-  for (int part = begin; part < end; part++) {
-    if (!S::ahead) load_activations(part);
+  if (S::ahead && begin < end) load_activations();
+  for (int part = begin; part < end; part += S::span) {
     const int slot_before = (slot == 0 ? S::slots * S::slot_bytes : slot) - S::slot_bytes;
-    copy_weights(part + S::slots - 1, slots + slot_before);  // all have read that one
+    copy_weights(part + (S::slots - 1) * S::span, slots + slot_before);  // all have read that one
+    if (!S::ahead) load_activations();
 #pragma unroll
-    for (int i = 0; i < lane_quads; i++) {
-      if (TILES == 1 && i >= lane_tokens) break;
-      place_quad<Format>(staged, sums, S::tokens, 2 * i + half, quad, next[i]);
+    for (int i = 0; i < rounds; i++) {
+      if (TILES == 1 && i >= used_rounds) break;
+      place_quad<Format>(staged + of_span * S::staged_bytes, sums_of(of_span), S::tokens,
+                         i * round_tokens + first, quad, next[i]);
     }
-    if (S::ahead && part + 1 < end) load_activations(part + 1);
+    if (S::ahead && part + S::span < end) load_activations();
     ptx::copy_wait<S::slots - 1>();
     __syncwarp();  // what the other lanes copied and placed is there
-    multiply_part<Format, S::groups, TILES>(slots + slot, lane, x, sum);
+    for (int i = 0; i < S::span; i++) {
+      if (part + i >= end) break;
+      multiply_part<Format, S::groups, TILES>(
+          slots + slot + i * S::groups * S::part_slot, lane,
+          activations(staged + i * S::staged_bytes, sums_of(i), S::tokens, 0, lane), sum);
+    }
     __syncwarp();  // all have read
     slot = slot == (S::slots - 1) * S::slot_bytes ? 0 : slot + S::slot_bytes;
   }
@@ -115,7 +140,9 @@ __global__ void __launch_bounds__(threads, 2) matvec(Product product, int token_
   float* mine = reinterpret_cast<float*>(slots);
   for (int group = 0; group < S::groups; group++) {
     for (int tile = 0; tile < TILES; tile++) {
-      for (int i = 0; i < 4; i++) mine[((group * TILES + tile) * 4 + i) * 32 + lane] = sum[group][tile][i];
+      for (int i = 0; i < 4; i++) {
+        mine[((group * TILES + tile) * 4 + i) * 32 + lane] = sum[group][tile][i];
+      }
     }
   }
   __syncthreads();

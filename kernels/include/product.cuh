@@ -50,13 +50,14 @@ FN int quad_at(int token, int quad) {
 }
 
 /** x[0 .. 3], which are columns column .. column+3 of a row; zeros from cols on. Only a type whose
- *  blocks are single values can have rows that do not begin at multiples of 16 bytes. */
+ *  blocks are single values can have rows that do not begin at multiples of 16 bytes, and one whose
+ *  blocks are no whole parts a part that ends behind the row. `beyond`: so may the caller. */
 template <class Format>
-FN float4 load_quad(const float* x, int column, const Product& product) {
+FN float4 load_quad(const float* x, int column, bool beyond, const Product& product) {
   const int cols = product.cols;
   float4 v = make_float4(0, 0, 0, 0);
   if (Format::block_columns > 1 || product.aligned) {
-    if (Format::block_columns % part_columns == 0 || column < cols) {
+    if ((Format::block_columns % part_columns == 0 && !beyond) || column < cols) {
       v = *reinterpret_cast<const float4*>(x);
     }
   } else {
@@ -73,6 +74,7 @@ FN float4 load_quad(const float* x, int column, const Product& product) {
 template <class Format>
 FN void place_quad(uint8_t* parts, float* sums, int tokens, int token, int quad, float4 v) {
   const Pair left = split(v.x, v.y), right = split(v.z, v.w);
+  ptx::count_conflicts<16>(parts + quad_at(token, quad));
   put(parts, quad_at(token, quad), make_uint4(left.high, right.high, left.low, right.low));
   if constexpr (Format::has_minimums) {
     float sum = (v.x + v.y) + (v.z + v.w);
@@ -89,7 +91,9 @@ struct Activations {
   int tokens;            // from the sums of 32 columns to those of the next
 
   FN PartsB operand(int tile, int step) const {
-    const uint4 v = at<uint4>(parts, (odd ^ step % 2) * 64 + step / 2 * 128 + tile * 8 * token_bytes);
+    const int place = (odd ^ step % 2) * 64 + step / 2 * 128 + tile * 8 * token_bytes;
+    ptx::count_conflicts<16>(parts + place);
+    const uint4 v = at<uint4>(parts, place);
     return {{v.x, v.y}, {v.z, v.w}};
   }
 

@@ -75,6 +75,12 @@ template <class T>
 FN T at(const uint8_t* bytes, int offset) {
   return *reinterpret_cast<const T*>(bytes + offset);
 }
+/** The same in shared memory, by all lanes at once. */
+template <class T>
+FN T at_once(const uint8_t* bytes, int offset) {
+  ptx::count_conflicts<sizeof(T)>(bytes + offset);
+  return at<T>(bytes, offset);
+}
 template <class T>
 FN void put(uint8_t* bytes, int offset, T value) {
   *reinterpret_cast<T*>(bytes + offset) = value;
@@ -126,7 +132,7 @@ struct FormatF32 {
   FN static Operand operand(const Held& held, int step) {
     Operand a;
     for (int half = 0; half < 2; half++) {
-      const float4 v = at<float4>(held.half, offset(step, half, held.lane));
+      const float4 v = at_once<float4>(held.half, offset(step, half, held.lane));
       const Pair left = split(v.x, v.y), right = split(v.z, v.w);
       a.high[half] = left.high, a.low[half] = left.low;
       a.high[half + 2] = right.high, a.low[half + 2] = right.low;
@@ -193,7 +199,7 @@ struct FormatBF16 : FormatOfHalves {
   using Operand = ExactA;
 
   FN static Operand operand(const Held& held, int step) {
-    const uint4 v = at<uint4>(held.half, offset(step, held.lane));
+    const uint4 v = at_once<uint4>(held.half, offset(step, held.lane));
     return {{v.x, v.y, v.z, v.w}};
   }
 
@@ -207,7 +213,7 @@ struct FormatF16 : FormatOfHalves {
   using Operand = PartsA;
 
   FN static Operand operand(const Held& held, int step) {
-    const uint4 v = at<uint4>(held.half, offset(step, held.lane));
+    const uint4 v = at_once<uint4>(held.half, offset(step, held.lane));
     Operand a;
     for (int pair = 0; pair < 4; pair++) {
       const uint32_t word = word_of(v, pair);
@@ -242,8 +248,8 @@ struct FormatQ8_0 {
     uint32_t scales;
   };
   FN static Held hold(const uint8_t* slot, int lane, int half) {
-    return {at<uint4>(slot, half * 512 + lane * 16),
-            at<uint32_t>(slot, scales_at + half * 32 + lane / 4 * 4)};
+    return {at_once<uint4>(slot, half * 512 + lane * 16),
+            at_once<uint32_t>(slot, scales_at + half * 32 + lane / 4 * 4)};
   }
 
   // The lower 7 bits count from 0; the upper bit stands for -128. As the lowest bit of the exponent
@@ -295,7 +301,7 @@ struct Nibbles {
 
   /** Of half a part. */
   FN static uint2 hold(const uint8_t* plane, int lane, int half) {
-    return at<uint2>(plane, offset(half * 2, lane));
+    return at_once<uint2>(plane, offset(half * 2, lane));
   }
 
   /** 128 + the nibble, both sides of a pair. */
@@ -339,7 +345,7 @@ struct FormatQ4_0 {
   };
   FN static Held hold(const uint8_t* slot, int lane, int half) {
     return {Nibbles::hold(slot, lane, half),
-            at<uint32_t>(slot, scales_at + half * 32 + lane / 4 * 4)};
+            at_once<uint32_t>(slot, scales_at + half * 32 + lane / 4 * 4)};
   }
 
   FN static Operand operand(const Held& held, int step) {
@@ -388,7 +394,7 @@ struct FormatWithMinimums {
     uint32_t half;
   };
   FN static Scales hold_scales(const uint8_t* header, const uint8_t* bytes, int lane, int half) {
-    return {at<uint2>(header, lane / 4 * 8), at<uint32_t>(bytes, half * 32 + lane / 4 * 4)};
+    return {at_once<uint2>(header, lane / 4 * 8), at_once<uint32_t>(bytes, half * 32 + lane / 4 * 4)};
   }
 
   FN static void scales_of(const Scales& held, float (&scale)[2], float (&min)[2]) {
@@ -479,7 +485,7 @@ struct FormatQ5_K : FormatWithMinimums<BlockQ5_K> {
   };
   FN static Held hold(const uint8_t* slot, int lane, int half) {
     const uint8_t* part = slot + header_bytes;
-    return {Nibbles::hold(part, lane, half), at<uint32_t>(part, fifth_at + lane * 4) >> half * 8,
+    return {Nibbles::hold(part, lane, half), at_once<uint32_t>(part, fifth_at + lane * 4) >> half * 8,
             hold_scales(slot, part + scales_at, lane, half)};
   }
 
@@ -540,9 +546,9 @@ struct FormatQ6_K {
   };
   FN static Held hold(const uint8_t* slot, int lane, int half) {
     const uint8_t* part = slot + header_bytes;
-    return {Nibbles::hold(part, lane, half), at<uint32_t>(part, upper_at + half * 128 + lane * 4),
-            at<uint32_t>(part, scales_at + half * 32 + lane / 4 * 4),
-            at<uint32_t>(slot, lane / 4 * 4)};
+    return {Nibbles::hold(part, lane, half), at_once<uint32_t>(part, upper_at + half * 128 + lane * 4),
+            at_once<uint32_t>(part, scales_at + half * 32 + lane / 4 * 4),
+            at_once<uint32_t>(slot, lane / 4 * 4)};
   }
 
   FN static Operand operand(const Held& held, int step) {
