@@ -144,7 +144,7 @@ FN List list_of(void* scratch, int64_t row, int vocab) {
   return {logits, reinterpret_cast<int*>(logits + vocab)};
 }
 
-__global__ void __launch_bounds__(sample_threads)
+__global__ void __launch_bounds__(sample_threads, 1)
     sample(const int32_t* outputs, const float* logits, int vocab, const tk_cuda_sampler* samplers,
            const int32_t* recent, int64_t most_recent, void* scratch, int32_t* tokens) {
   const int64_t row = blockIdx.x;
@@ -165,7 +165,7 @@ __global__ void __launch_bounds__(sample_threads)
   if (threadIdx.x == 0) tokens[row] = candidates.id(chosen);
 }
 
-__global__ void __launch_bounds__(sample_threads)
+__global__ void __launch_bounds__(sample_threads, 1)
     logprobs(const int32_t* outputs, const float* logits, int vocab, const int32_t* tokens, int top,
              void* scratch, double* chosen, int32_t* top_tokens, double* top_logprobs) {
   const int64_t row = blockIdx.x;
