@@ -1,21 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// matmul: out[rows, out_dim] = x[rows, cols] * W^T (+ bias) for many rows, where the time is that of
-// the tensor cores. The launcher is the one of matvec too: both give the same bits.
-//   W packed (weight.cuh); grid: (tiles of 64 tokens, tiles of 128 weight rows), 8 warps a block
+// matmul: out[rows, out_dim] = x[rows, cols] * W^T (+ bias) for many rows, where the time is that
+// of the tensor cores. The launcher is the one of matvec too: both give the same bits.
+//   W packed (weight.cuh); grid: 128, 192 or 256 weight rows x 64 tokens a block, of 8 warps
+//   bytes: W once, x, bias and out     operations: 2 * rows * cols * out_dim
+//
+//            tokens  0 .. 31   32 .. 63
+//     weight rows     warp 0    warp 4        a warp: 32, 48 or 64 rows x 32 tokens
+//         |           warp 1    warp 5
+//         |           warp 2    warp 6
+//         v           warp 3    warp 7
 //
 // Packed weights and float32 activations come into shared memory part by part (64 columns), by
 // asynchronous copies one or two parts ahead. A thread splits the activations that it copied itself
-// into bfloat16 parts, in place, before the barrier that also shows the copies of the others. A warp
-// has 32 weight rows x 32 tokens: it makes operands of its packed weights in registers, and reads
-// those of the activations as they lie. Four warps dequantise different rows; two the same ones.
-// The segments of K, which matvec gives to warps, are walked one after the other.
+// into bfloat16 parts, in place, before the barrier that also shows the copies of the others. A
+// warp makes operands of its packed weights in registers, and reads those of the activations as
+// they lie. The segments of K, which matvec gives to warps, are walked one after the other.
 //
-//            tokens  0 .. 31   32 .. 63
-//     rows  0 .. 31   warp 0    warp 4
-//          32 .. 63   warp 1    warp 5
-//          64 .. 95   warp 2    warp 6
-//          96 .. 127  warp 3    warp 7
+// One block a multiprocessor: two sums for every element, of the segment and of all of them, take
+// 128 to 192 registers. With 32 x 32 a warp two blocks would fit, but more of their instructions
+// would be copies, splits and dequantisation than the schedulers issue beside the products; 32 x 64
+// asks more of shared memory than it gives (each 16 bytes of an operand serve only 32 rows).
 
 #include "arguments.h"
 #include "launch.cuh"
@@ -33,8 +38,10 @@ static_assert(warps_of_rows * (tile_tokens / 8 / warp_tiles) * 32 == threads);
 
 template <class Format>
 struct Shape {
-  // Of 16 weight rows. F32 has no room for more.
-  static constexpr int warp_groups = Format::part_bytes > 2048 ? 2 : Format::scale_steps > 0 ? 3 : 4;
+  // Of 16 weight rows. F32 has no room for more; scales need the registers of a fourth.
+  static constexpr int warp_groups = Format::part_bytes > 2048  ? 2
+                                     : Format::scale_steps > 0 ? 3
+                                                               : 4;
   static constexpr int groups = warps_of_rows * warp_groups;
   static constexpr int slot_bytes = Format::header_bytes + Format::part_bytes;
   static constexpr int sums_at = tile_tokens * token_bytes;
@@ -50,7 +57,8 @@ template <class Format>
 __global__ void __launch_bounds__(threads, 1) matmul(Product product, int token_tiles) {
   using S = Shape<Format>;
   DYN_SMEM(memory);
-  const int rows = *product.rows, first_token = static_cast<int>(blockIdx.x % token_tiles) * tile_tokens;
+  const int rows = *product.rows;
+  const int first_token = static_cast<int>(blockIdx.x % token_tiles) * tile_tokens;
   if (first_token >= rows) return;
   const int thread = static_cast<int>(threadIdx.x), warp = thread / 32, lane = thread % 32;
   const int first_group = static_cast<int>(blockIdx.x / token_tiles) * S::groups;
@@ -73,7 +81,8 @@ __global__ void __launch_bounds__(threads, 1) matmul(Product product, int token_
         ptx::copy_async<16>(to, quad_from, token < tokens && inside);
       } else {
         for (int k = 0; k < 4; k++) {
-          ptx::copy_async<4>(to + 4 * k, quad_from + k, token < tokens && column + k < product.cols);
+          const bool inside = token < tokens && column + k < product.cols;
+          ptx::copy_async<4>(to + 4 * k, quad_from + k, inside);
         }
       }
     }
@@ -150,9 +159,9 @@ int launch_tiles(void* stream, int type, int rows, const Product& product) {
   constexpr int tile_rows = S::groups * group_rows;
   const int token_tiles = (rows + tile_tokens - 1) / tile_tokens;
   const int row_tiles = (product.out_dim + tile_rows - 1) / tile_rows;
-  // Up to 16 rows matvec reads the weights once. With more it reads them once for every 16, from the
-  // cache, and works out the same bits on all multiprocessors, where matmul has not the tiles for
-  // half of them.
+  // Up to 16 rows matvec reads the weights once. With more it reads them once for every 16, from
+  // the cache, and works out the same bits on all multiprocessors, where matmul has not the tiles
+  // for half of them.
   if (rows <= 16 || (rows <= 128 && token_tiles * row_tiles < 64)) {
     return launch_matvec(stream, type, rows, product);
   }
@@ -181,7 +190,8 @@ int tk_cuda_matmul(tk_cuda_step* step, int rows, const float* x, int64_t cols, i
       .aligned("packed", packed, 16)
       .optional("bias", bias)
       .pointer("out", out)
-      .that(bytes >= 0, TK_UNSUPPORTED, "type is none of quant.def, or cols no multiple of its block");
+      .that(bytes >= 0, TK_UNSUPPORTED,
+            "type is none of quant.def, or cols no multiple of its block");
   if (arguments.status() == TK_OK) {
     arguments.numbers(step->most(rows), cols).numbers(step->most(rows), out_dim);
   }

@@ -4,16 +4,18 @@
 // reading the weights once. Tensor cores, because a product of 16 weight rows with 8 tokens costs
 // them as much as one with 1, and because matmul then gives the same bits.
 //   W packed (weight.cuh); grid: 16 or 32 weight rows x 8 or 16 tokens a block, of 8 warps
+//   bytes: W once, x, bias and out     operations: 2 * rows * cols * out_dim
 //
 // A warp has one of the 8 segments of K and walks it part by part. Packed weights stream through a
-// ring of slots of its own in shared memory, by asynchronous copies that are several parts ahead:
-// 5 KiB a warp, 40 KiB a block, 80 KiB a multiprocessor of two blocks; 3.35 TB/s times a latency of
-// 0.8 us over 132 multiprocessors is 20 KiB. The activations of the next part are on their way in
-// registers, and are split into bfloat16 parts once for the groups of the block. Nothing waits for
-// another warp until the end: there 8 sums are added in order of K.
+// ring of slots of its own in shared memory, by asynchronous copies that are several parts ahead: 4
+// to 6 KiB a warp, 60 KiB and more on a multiprocessor of two blocks, where 3.35 TB/s times a
+// latency of 0.8 us over 132 multiprocessors is 20 KiB. The activations of the next parts are on
+// their way in registers, and are split into bfloat16 parts once for the groups of the block.
+// Nothing waits for another warp until the end: there 8 sums are added in order of K.
 //
-// The floor: an H100 reads 14.5 bytes a cycle and multiprocessor at 3.35 TB/s and issues 4
-// instructions in it, 3.6 bytes an instruction and warp. kernels/README.md has what each type needs.
+// The floor: at 3.35 TB/s an H100 reads 14.5 bytes a cycle and multiprocessor and issues 4
+// instructions of a warp in it: 3.6 bytes of weights an instruction. kernels/README.md has what
+// each type needs.
 
 #include "launch.cuh"
 #include "product.cuh"
@@ -31,8 +33,8 @@ struct Shape {
   // Splitting the activations of 16 tokens costs more than the product of all but the widest types:
   // it is shared by two groups. The others have the time, and no room for more slots.
   static constexpr int groups = TILES > 1 && Format::part_bytes <= 1088 ? 2 : 1;
-  // Parts at a time: with two, one token's activations are a quad for every lane, and the walk costs
-  // half as many instructions. Where the activations are many, there are no registers for it.
+  // Parts at a time: with two, one token's activations are a quad for every lane, and the walk
+  // costs fewer instructions. Where the activations are many, there are no registers for it.
   static constexpr int span = TILES == 1 && narrow ? 2 : 1;
   // Activations of the next parts are loaded while these are multiplied. Not of 16 tokens: they
   // would take the registers of the product, which has work enough for other warps to wait less.
@@ -84,9 +86,9 @@ __global__ void __launch_bounds__(threads, 2) matvec(Product product, int token_
     ptx::copy_commit();
   };
 
-  // The lanes of a token have its quads; a round is the tokens that 32 lanes have. In the place of an
-  // absent token stands the last one, or what was there: no column of a product touches its
-  // neighbours. The same for parts beyond the segment.
+  // The lanes of a token have its quads; a round is the tokens that 32 lanes have. In the place of
+  // an absent token stands the last one, or what was there: no column of a product touches its
+  // neighbours. Parts beyond the segment are loaded, too, and not used.
   constexpr int token_lanes = quads * S::span, round_tokens = 32 / token_lanes;
   constexpr int rounds = S::tokens / round_tokens;
   const int first = lane / token_lanes, quad = lane % quads, of_span = lane % token_lanes / quads;

@@ -18,7 +18,8 @@
 //
 // Operands of one step, mma.m16n8k16, g = lane / 4, t = lane % 4, each word two values:
 //
-//     a (16 x 16)   [0] row g, k 2t 2t+1    [1] row g+8, same k    [2] row g, k 2t+8 2t+9    [3] row g+8
+//     a (16 x 16)   [0] row g, k 2t 2t+1    [1] row g+8, same k    [2] row g, k 2t+8 2t+9
+//                   [3] row g+8, same k
 //     b (16 x 8)    [0] column g, k 2t 2t+1                        [1] column g, k 2t+8 2t+9
 //     sum (16 x 8)  [0] [1] row g, columns 2t 2t+1                 [2] [3] row g+8, same columns
 //

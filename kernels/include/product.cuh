@@ -103,7 +103,8 @@ struct Activations {
 };
 
 /** From token `first`, a multiple of 8, of `tokens`. */
-FN Activations activations(const uint8_t* parts, const float* sums, int tokens, int first, int lane) {
+FN Activations activations(const uint8_t* parts, const float* sums, int tokens, int first,
+                           int lane) {
   const int token = first + lane / 4;
   return {parts + token * token_bytes + lane % 4 * 16, token & 1, sums + first + lane % 4 * 2,
           tokens};
@@ -173,7 +174,8 @@ FN void copy_part(uint8_t* slot, const uint8_t* group, int part, bool valid, int
   for (int first = 0; first < slot_bytes; first += 32 * 16) {
     const int byte = first + lane * 16;
     if (first + 32 * 16 <= slot_bytes || byte < slot_bytes) {
-      ptx::copy_async<16>(slot + byte, (byte < Format::header_bytes ? header : rest) + first, valid);
+      const uint8_t* from = (byte < Format::header_bytes ? header : rest) + first;
+      ptx::copy_async<16>(slot + byte, from, valid);
     }
   }
 }
