@@ -183,10 +183,11 @@ __global__ void __launch_bounds__(sample_threads, 1)
   candidates.keep_top(top);
   candidates.each([&](int i) {
     const double logit = candidates.logit(i);
+    const uint64_t key = ordered(logit);  // unlike the logit, it has a place even if it is a NaN
     int rank = 0;
     for (int j = 0; j < candidates.count(); j++) {
-      const double other = candidates.logit(j);
-      rank += other > logit || (other == logit && j < i);
+      const uint64_t other = ordered(candidates.logit(j));
+      rank += other > key || (other == key && j < i);
     }
     top_tokens[row * top + rank] = candidates.id(i);
     top_logprobs[row * top + rank] = logit - largest - log_total;
