@@ -19,10 +19,14 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A process of its own for each way in which the native library can be missing. */
+/**
+ * A process of its own for each way in which a native library can be missing. What stands in the way
+ * of each backend is in the reason for the one that runs.
+ */
 class MissingLibraryTest {
-  private static final Path LIBRARY =
-      Path.of("dev/tokamak/backend/nativelib/linux-x86_64/libjnitokamak.so");
+  private static final Path LIBRARIES = Path.of("dev/tokamak/backend/nativelib/linux-x86_64");
+  private static final String NO_CUDA =
+      "cuda cannot run: this build has no CUDA kernels, since it was made without nvcc";
 
   @TempDir Path folder;
 
@@ -49,19 +53,20 @@ class MissingLibraryTest {
         }
       }
     }
+    Files.deleteIfExists(cudaLibrary());
   }
 
   @Test
   void deleted() throws IOException, InterruptedException {
     Files.deleteIfExists(library());
-    assertThat(run()).startsWith("reference: cpu cannot run: ").contains("jnitokamak");
+    assertThat(run()).startsWith("reference: " + NO_CUDA + "; cpu cannot run: ").contains("jnitokamak");
   }
 
   @Test
   void notALibrary() throws IOException, InterruptedException {
     Files.createDirectories(library().getParent());
     Files.writeString(library(), "this is no library");
-    assertThat(run()).startsWith("reference: cpu cannot run: the native library is damaged: ");
+    assertThat(run()).startsWith("reference: " + NO_CUDA + "; cpu cannot run: the native library is damaged: ");
   }
 
   @Test
@@ -72,18 +77,45 @@ class MissingLibraryTest {
       Files.write(library(), Arrays.copyOf(whole, length));
       assertThat(run())
           .as("the first %d bytes", length)
-          .startsWith("reference: cpu cannot run: the native library is damaged: ");
+          .startsWith("reference: " + NO_CUDA + "; cpu cannot run: the native library is damaged: ");
     }
   }
 
   @Test
   void ofAnotherPlatform() throws IOException, InterruptedException {
     assertThat(run("-Dos.arch=riscv64"))
-        .startsWith("reference: cpu cannot run: native kernels are made for Linux amd64");
+        .startsWith("reference: " + NO_CUDA + "; cpu cannot run: native kernels are made for Linux amd64");
+  }
+
+  @Test
+  void withoutCuda() throws IOException, InterruptedException {
+    assumeThat(library()).exists();
+    assertThat(run()).isEqualTo("cpu: " + NO_CUDA);
+  }
+
+  @Test
+  void cudaLibraryIsNoLibrary() throws IOException, InterruptedException {
+    Files.createDirectories(cudaLibrary().getParent());
+    Files.writeString(cudaLibrary(), "this is no library");
+    assertThat(run()).contains("cuda cannot run: the CUDA library is damaged: ");
+  }
+
+  /** Another library under its name: the right functions are not in it. */
+  @Test
+  void cudaLibraryIsAnotherLibrary() throws IOException, InterruptedException {
+    assumeThat(library()).exists();
+    Files.copy(library(), cudaLibrary());
+    assertThat(run())
+        .contains("cuda cannot run: the CUDA library does not load: ")
+        .contains("tk_cuda_abi_version");
   }
 
   private Path library() {
-    return folder.resolve("classes").resolve(LIBRARY);
+    return folder.resolve("classes").resolve(LIBRARIES).resolve("libjnitokamak.so");
+  }
+
+  private Path cudaLibrary() {
+    return folder.resolve("classes").resolve(LIBRARIES).resolve("libjniCudaNative.so");
   }
 
   /** The child's last line of output; the JVM may have warned of a damaged file before it. */

@@ -12,10 +12,13 @@ import java.util.OptionalLong;
  * frees that. Weights and replays made by it are closed before it.
  */
 public interface Backend extends AutoCloseable {
-  /** {@code reference}, {@code cpu}. */
+  /** {@code reference}, {@code cpu}, {@code cuda}. */
   String name();
 
-  /** What the bits of its results depend on: {@code reference}, {@code cpu/avx512vnni}. */
+  /**
+   * What the bits of its results depend on: {@code reference}, {@code cpu/avx512vnni}, {@code
+   * cuda/sm_90}.
+   */
   String variant();
 
   /** What it runs on, in a few words, such as {@code avx512vnni, 2 threads}. */

@@ -2,11 +2,14 @@
 package dev.tokamak.backend;
 
 import dev.tokamak.backend.cpu.CpuBackend;
+import dev.tokamak.backend.cuda.CudaBackend;
+import dev.tokamak.backend.cuda.CudaObstacle;
 import dev.tokamak.backend.reference.ReferenceBackend;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 
 /** The backends, best first. One is chosen once, at start, and the reason is said. */
@@ -14,13 +17,18 @@ public final class Backends {
   /** One row a backend: what stands in its way on this machine, and how it is opened. */
   private record Entry(
       String name,
-      Function<Options, Optional<String>> obstacle,
+      BiFunction<Options, List<Tensor>, Optional<String>> obstacle,
       Function<Options, Backend> open) {}
 
   private static final List<Entry> ALL =
       List.of(
-          new Entry("cpu", CpuBackend::obstacle, CpuBackend::new),
-          new Entry("reference", options -> Optional.empty(), ReferenceBackend::new));
+          new Entry(
+              "cuda",
+              (options, weights) ->
+                  CudaBackend.obstacle(options, weights).map(CudaObstacle::message),
+              options -> new CudaBackend()),
+          new Entry("cpu", (options, weights) -> CpuBackend.obstacle(options), CpuBackend::new),
+          new Entry("reference", (options, weights) -> Optional.empty(), ReferenceBackend::new));
 
   /** Takes the best that there is. */
   public static final String AUTO = "auto";
@@ -70,23 +78,29 @@ public final class Backends {
   /** Looks at every backend. */
   public static List<Probe> probe(Options options) {
     return ALL.stream()
-        .map(entry -> new Probe(entry.name, entry.obstacle.apply(options)))
+        .map(entry -> new Probe(entry.name, entry.obstacle.apply(options, List.of())))
         .toList();
+  }
+
+  /** As below, for no model in particular. */
+  public static Choice open(Options options) {
+    return open(options, List.of());
   }
 
   /**
    * Opens the backend asked for, or the best one that can run.
    *
+   * @param weights that a model will use: a device that has no room for them cannot run
    * @throws BackendException if the one asked for cannot run, with the reason
    */
-  public static Choice open(Options options) {
+  public static Choice open(Options options, List<Tensor> weights) {
     List<String> reasons = new ArrayList<>();
     boolean auto = options.backend.equals(AUTO);
     for (Entry entry : ALL) {
       if (!auto && !entry.name.equals(options.backend)) {
         continue;
       }
-      Optional<String> obstacle = entry.obstacle.apply(options);
+      Optional<String> obstacle = entry.obstacle.apply(options, weights);
       if (obstacle.isEmpty()) {
         String reason =
             !auto ? "asked for" : reasons.isEmpty() ? "the best there is" : String.join("; ", reasons);

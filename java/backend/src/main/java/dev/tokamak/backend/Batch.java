@@ -9,10 +9,16 @@ import java.lang.foreign.MemorySegment;
 /**
  * What one step works on, off the Java heap so that a backend reads it in place: for each row a
  * token, its position and its sequence; the rows whose logits are wanted; and for each sequence the
- * pages of the cache that hold its tokens. Adding rows allocates nothing.
+ * pages of the cache that hold its tokens. All of it lies in one piece of memory, each array at a
+ * multiple of {@value #ALIGNMENT} bytes, so that one copy takes it elsewhere. Adding rows allocates
+ * nothing.
  */
 public final class Batch {
+  /** Bytes that every array is aligned to. */
+  public static final int ALIGNMENT = 256;
+
   private final Limits limits;
+  private final MemorySegment counts;
   private final MemorySegment tokens;
   private final MemorySegment positions;
   private final MemorySegment sequences;
@@ -23,19 +29,44 @@ public final class Batch {
 
   /** An empty batch in the arena of its owner. */
   public Batch(Limits limits, Arena arena) {
+    this(limits, arena.allocate(bytes(limits), ALIGNMENT));
+  }
+
+  /**
+   * An empty batch in memory of a backend's.
+   *
+   * @param memory of {@link #bytes} bytes
+   */
+  public Batch(Limits limits, MemorySegment memory) {
     this.limits = limits;
-    tokens = arena.allocate(JAVA_INT, limits.rows());
-    positions = arena.allocate(JAVA_INT, limits.rows());
-    sequences = arena.allocate(JAVA_INT, limits.rows());
-    outputs = arena.allocate(JAVA_INT, limits.outputs());
-    pageTable =
-        arena.allocate(JAVA_INT, (long) limits.sequences() * limits.pagesPerSequence());
+    memory.fill((byte) 0); // pages that nobody named are page 0
+    Addresses at = addresses(limits, 0);
+    counts = memory.asSlice(at.counts, 2L * Integer.BYTES);
+    tokens = memory.asSlice(at.tokens, 4L * limits.rows());
+    positions = memory.asSlice(at.positions, 4L * limits.rows());
+    sequences = memory.asSlice(at.sequences, 4L * limits.rows());
+    outputs = memory.asSlice(at.outputs, 4L * limits.outputs());
+    pageTable = memory.asSlice(at.pageTable, pageTableBytes(limits));
+  }
+
+  /** Bytes that a batch takes, a multiple of {@link #ALIGNMENT}. */
+  public static long bytes(Limits limits) {
+    return addresses(limits, 0).pageTable + aligned(pageTableBytes(limits));
+  }
+
+  private static long pageTableBytes(Limits limits) {
+    return 4L * limits.sequences() * limits.pagesPerSequence();
+  }
+
+  private static long aligned(long bytes) {
+    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   }
 
   /** Forgets all rows; the page table stays. */
   public void clear() {
     rows = 0;
     outputCount = 0;
+    counts.fill((byte) 0);
   }
 
   /**
@@ -60,6 +91,7 @@ public final class Batch {
     positions.setAtIndex(JAVA_INT, rows, position);
     sequences.setAtIndex(JAVA_INT, rows, sequence);
     rows++;
+    counts.setAtIndex(JAVA_INT, 0, rows);
   }
 
   /** Asks for the logits of the row that was added last; returns their row in the result. */
@@ -69,6 +101,7 @@ public final class Batch {
           "batch: rows=" + rows + ", outputs=" + outputCount + " of " + limits.outputs());
     }
     outputs.setAtIndex(JAVA_INT, outputCount, rows - 1);
+    counts.setAtIndex(JAVA_INT, 1, outputCount + 1);
     return outputCount++;
   }
 
@@ -118,16 +151,30 @@ public final class Batch {
         (long) sequence * limits.pagesPerSequence() + position / CacheShape.PAGE_TOKENS);
   }
 
-  /** Addresses for a native backend, in the order of {@code tk_cpu_tape_create}. */
+  /**
+   * Where the arrays lie, for native code.
+   *
+   * @param counts the numbers of rows and of outputs
+   */
   public record Addresses(
-      long tokens, long positions, long sequences, long outputs, long pageTable) {}
+      long counts, long tokens, long positions, long sequences, long outputs, long pageTable) {}
 
+  /** Where this batch's own arrays lie. */
   public Addresses addresses() {
+    return addresses(limits, counts.address());
+  }
+
+  /** Where the arrays of a batch's copy lie that starts at an address. */
+  public static Addresses addresses(Limits limits, long start) {
+    long rowBytes = aligned(4L * limits.rows());
+    long tokens = start + ALIGNMENT;
+    long outputs = tokens + 3 * rowBytes;
     return new Addresses(
-        tokens.address(),
-        positions.address(),
-        sequences.address(),
-        outputs.address(),
-        pageTable.address());
+        start,
+        tokens,
+        tokens + rowBytes,
+        tokens + 2 * rowBytes,
+        outputs,
+        outputs + aligned(4L * limits.outputs()));
   }
 }

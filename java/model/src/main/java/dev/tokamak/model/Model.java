@@ -46,7 +46,7 @@ public final class Model implements AutoCloseable {
               + architecture.vocabulary());
     }
     transformer = new Transformer(architecture, file);
-    choice = Backends.open(options.backend());
+    choice = Backends.open(options.backend(), transformer.weights());
     try {
       weights = choice.backend().load(transformer.matrices(), options.progress());
     } catch (RuntimeException | Error e) {

@@ -113,6 +113,15 @@ final class Transformer {
     return matrices;
   }
 
+  /** The matrices and the embedding table, each once: all weights but short vectors. */
+  List<Tensor> weights() {
+    List<Tensor> weights = matrices();
+    if (embedding != head) {
+      weights.add(embedding);
+    }
+    return weights;
+  }
+
   /**
    * Records the forward pass of one step.
    *

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Optional;
+import java.util.function.IntSupplier;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Loader;
 
@@ -39,27 +40,47 @@ public final class NativeLibrary {
   }
 
   private static Optional<String> load() {
+    return load(
+        TokamakNative.class,
+        RESOURCE,
+        "native",
+        TokamakNative::tk_abi_version,
+        TokamakNative.TK_ABI_VERSION);
+  }
+
+  /**
+   * Loads a binding's library from this module's jar, by calling it.
+   *
+   * @param kind {@code native}, {@code CUDA}: which kernels they are, for messages
+   * @return why it cannot be called
+   */
+  static Optional<String> load(
+      Class<?> binding, String resource, String kind, IntSupplier abiVersion, int expected) {
     String platform = System.getProperty("os.name") + " " + System.getProperty("os.arch");
     if (!platform.startsWith("Linux ") || !platform.endsWith(" amd64")) {
-      return Optional.of("native kernels are made for Linux amd64, this is " + platform);
+      return Optional.of(kind + " kernels are made for Linux amd64, this is " + platform);
     }
     try {
-      File library = Loader.cacheResource(TokamakNative.class, RESOURCE);
+      File library = Loader.cacheResource(binding, resource);
       if (library != null && !isWhole(library)) {
-        return Optional.of("the native library is damaged: " + library);
+        return Optional.of("the " + kind + " library is damaged: " + library);
       }
-      int version = TokamakNative.tk_abi_version();
-      return version == TokamakNative.TK_ABI_VERSION
+      return call(kind, abiVersion, expected);
+    } catch (IOException | RuntimeException e) {
+      return Optional.of("the " + kind + " library does not load: " + firstLine(e));
+    }
+  }
+
+  /** Makes a binding's first call, which loads what it binds unless that is loaded. */
+  static Optional<String> call(String kind, IntSupplier abiVersion, int expected) {
+    try {
+      int version = abiVersion.getAsInt();
+      return version == expected
           ? Optional.empty()
           : Optional.of(
-              "the native library has ABI version " + version + ", expected "
-                  + TokamakNative.TK_ABI_VERSION);
-    } catch (LinkageError | IOException | RuntimeException e) {
-      Throwable cause = e;
-      while (cause.getCause() != null) {
-        cause = cause.getCause();
-      }
-      return Optional.of("the native library does not load: " + firstLine(cause));
+              "the " + kind + " library has ABI version " + version + ", expected " + expected);
+    } catch (LinkageError | RuntimeException e) {
+      return Optional.of("the " + kind + " library does not load: " + firstLine(e));
     }
   }
 
@@ -67,7 +88,7 @@ public final class NativeLibrary {
    * Whether its section headers, which stand last in an ELF file, are there. To load a file that
    * was cut short would end the JVM.
    */
-  private static boolean isWhole(File library) throws IOException {
+  static boolean isWhole(File library) throws IOException {
     try (var in = new FileInputStream(library)) {
       ByteBuffer header = ByteBuffer.wrap(in.readNBytes(64)).order(ByteOrder.LITTLE_ENDIAN);
       if (header.limit() < 64 || header.getInt(0) != ELF_MAGIC) {
@@ -79,7 +100,12 @@ public final class NativeLibrary {
     }
   }
 
-  private static String firstLine(Throwable cause) {
+  /** The first line of what first went wrong. */
+  public static String firstLine(Throwable thrown) {
+    Throwable cause = thrown;
+    while (cause.getCause() != null) {
+      cause = cause.getCause();
+    }
     String message = String.valueOf(cause.getMessage());
     return message.lines().findFirst().orElse(cause.getClass().getSimpleName());
   }

@@ -16,7 +16,7 @@ import picocli.CommandLine.TypeConversionException;
 final class BackendOptions {
   @Option(
       names = "--backend",
-      paramLabel = "auto|cpu|reference",
+      paramLabel = "auto|cuda|cpu|reference",
       defaultValue = Backends.AUTO,
       converter = Name.class,
       description = "What computes; auto: the best that this machine has.")

@@ -5,6 +5,8 @@ import dev.tokamak.backend.Backend;
 import dev.tokamak.backend.Backends;
 import dev.tokamak.backend.Roofline;
 import dev.tokamak.backend.cpu.CpuBackend;
+import dev.tokamak.backend.cuda.CudaObstacle;
+import dev.tokamak.backend.cuda.CudaProbe;
 import dev.tokamak.backend.machine.Nvml;
 import dev.tokamak.cli.Console;
 import dev.tokamak.cli.Json;
@@ -36,6 +38,7 @@ public final class Devices implements Runnable {
       Processor processor,
       List<String> levels,
       Optional<Roofline> roofline,
+      List<CudaProbe.Device> cuda,
       Nvml.Answer gpus) {}
 
   @Override
@@ -50,6 +53,7 @@ public final class Devices implements Runnable {
               Processor.ofMachine(),
               CpuBackend.levels(),
               chosen.roofline(),
+              CudaProbe.ofMachine().devices(),
               Nvml.gpus());
       if (output.json) {
         Json.line(console.out(), json -> write(json, report));
@@ -85,6 +89,7 @@ public final class Devices implements Runnable {
             row("", Quantity.of(r.bf16Ops(), "OP/s") + " bfloat16");
           }
         });
+    report.cuda.forEach(this::print);
     if (report.gpus.gpus().isEmpty()) {
       row("GPUs", "none" + (report.gpus.obstacle().isEmpty() ? "" : ": " + report.gpus.obstacle()));
     }
@@ -92,6 +97,18 @@ public final class Devices implements Runnable {
       row(gpu.index() == 0 ? "GPUs" : "", gpu.index() + ": " + gpu.name() + ", "
           + Quantity.bytes(gpu.totalBytes()) + ", " + Quantity.bytes(gpu.freeBytes()) + " free");
     }
+  }
+
+  /** A device as CUDA sees it, which may be fewer, or others, than the driver has. */
+  private void print(CudaProbe.Device device) {
+    String what =
+        device.obstacle().map(CudaObstacle::message)
+            .orElse(
+                "compute capability " + device.capability() / 10 + "." + device.capability() % 10
+                    + ", " + device.multiprocessors() + " multiprocessors, "
+                    + Quantity.bytes(device.memoryBytes()) + ", "
+                    + Quantity.bytes(device.freeBytes()) + " free");
+    row(device.index() == 0 ? "CUDA" : "", device.index() + ": " + device.name() + ", " + what);
   }
 
   private void row(String title, String text) {
@@ -112,6 +129,19 @@ public final class Devices implements Runnable {
     }
     json.writeEndArray();
     writeProcessor(json, report);
+    json.writeArrayPropertyStart("cuda");
+    for (CudaProbe.Device device : report.cuda) {
+      json.writeStartObject();
+      json.writeNumberProperty("index", device.index());
+      json.writeStringProperty("name", device.name());
+      json.writeNumberProperty("capability", device.capability());
+      json.writeNumberProperty("multiprocessors", device.multiprocessors());
+      json.writeNumberProperty("memory_bytes", device.memoryBytes());
+      json.writeNumberProperty("free_bytes", device.freeBytes());
+      device.obstacle().ifPresent(why -> json.writeStringProperty("obstacle", why.message()));
+      json.writeEndObject();
+    }
+    json.writeEndArray();
     json.writeArrayPropertyStart("gpus");
     for (Nvml.Gpu gpu : report.gpus.gpus()) {
       json.writeStartObject();

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.backend.cuda;
+
+import dev.tokamak.backend.Backend;
+import dev.tokamak.backend.Backends;
+import dev.tokamak.backend.Limits;
+import dev.tokamak.backend.Operation;
+import dev.tokamak.backend.Program;
+import dev.tokamak.backend.Replay;
+import dev.tokamak.backend.Roofline.Arithmetic;
+import dev.tokamak.backend.Tensor;
+import dev.tokamak.backend.nativelib.CudaLibrary;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+
+/**
+ * The kernels of {@code tokamak_cuda.h} on an NVIDIA GPU: a program becomes a graph, a step is one
+ * launch. All backends of a process share the device.
+ */
+public final class CudaBackend implements Backend {
+  private final CudaDevice device;
+
+  /** Opens it; {@link #obstacle} must have found none. */
+  public CudaBackend() {
+    this(CudaProbe.ofMachine());
+  }
+
+  CudaBackend(CudaProbe probe) {
+    device = probe.device().orElseThrow();
+  }
+
+  /**
+   * Why it cannot run, on this machine and with these weights; empty: it can.
+   *
+   * @param weights that a model needs on the device
+   */
+  public static Optional<CudaObstacle> obstacle(Backends.Options options, List<Tensor> weights) {
+    return obstacle(CudaProbe.ofMachine(), options, weights);
+  }
+
+  static Optional<CudaObstacle> obstacle(
+      CudaProbe probe, Backends.Options options, List<Tensor> weights) {
+    if (probe.obstacle().isPresent()) {
+      return probe.obstacle();
+    }
+    CudaDevice device = probe.device().orElseThrow();
+    if (device.emulated() && options.backend().equals(Backends.AUTO)) {
+      return Optional.of(new CudaObstacle.OnlyEmulated());
+    }
+    return weights.isEmpty() ? Optional.empty() : roomFor(device, weights);
+  }
+
+  private static Optional<CudaObstacle> roomFor(CudaDevice device, List<Tensor> weights) {
+    long need = MemoryPlan.RESERVE;
+    for (Tensor weight : weights) {
+      OptionalLong bytes = CudaKernels.packedBytes(weight, weight.rows());
+      if (bytes.isEmpty()) {
+        return Optional.of(
+            new CudaObstacle.WeightsNotSupported(weight + ": " + CudaLibrary.lastError()));
+      }
+      need += CudaKernels.aligned(bytes.getAsLong());
+    }
+    try {
+      long free = device.driver().memory().freeBytes();
+      return free >= need
+          ? Optional.empty()
+          : Optional.of(
+              new CudaObstacle.TooLittleMemory(device.properties().name(), free, need));
+    } catch (CudaException e) {
+      device.failed(e);
+      return Optional.of(new CudaObstacle.CudaFails(e.code(), e.getMessage()));
+    }
+  }
+
+  @Override
+  public String name() {
+    return "cuda";
+  }
+
+  @Override
+  public String variant() {
+    return name() + "/" + (device.emulated() ? "emulated" : "sm_" + device.properties().capability());
+  }
+
+  @Override
+  public String description() {
+    CudaMachine.Properties p = device.properties();
+    return p.name() + ", compute capability " + p.capability() / 10 + "." + p.capability() % 10
+        + ", " + MemoryPlan.size(p.memoryBytes());
+  }
+
+  @Override
+  public Weights load(List<Tensor> matrices, Progress progress) {
+    return new CudaWeights(device, matrices, progress);
+  }
+
+  @Override
+  public Replay prepare(Program program, Weights weights, Limits limits) {
+    return new CudaReplay(
+        device, program, Launch.fused(program), (CudaWeights) weights, limits);
+  }
+
+  /** Products are made of bfloat16 parts on tensor cores, whatever the weights are. */
+  @Override
+  public Arithmetic arithmetic(Operation operation) {
+    return switch (operation) {
+      case Operation.MatMul _, Operation.Attention _ -> Arithmetic.BFLOAT16;
+      default -> Arithmetic.FLOAT32;
+    };
+  }
+
+  @Override
+  public OptionalLong freeBytes() {
+    return OptionalLong.of(device.driver().memory().freeBytes());
+  }
+
+  /** Nothing to free: the device is the process's, and its memory belongs to weights and replays. */
+  @Override
+  public void close() {}
+}
