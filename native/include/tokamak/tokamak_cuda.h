@@ -180,9 +180,9 @@ TK_API int tk_cuda_check(tk_cuda_step* step, int rows, const float* x, int64_t w
 
 // ---- sampling -----------------------------------------------------------------------------
 
-/** How the next token of one sequence is chosen: the steps penalties, top-k, typical, top-p, min-p,
- *  temperature, draw, in this order and with the meaning that SamplerOptions and Sampler of the
- *  Java module generate give them. */
+// How the next token of one sequence is chosen: the steps penalties, top-k, typical, top-p, min-p,
+// temperature, draw, in this order and with the meaning that SamplerOptions and Sampler of the Java
+// module generate give them.
 typedef struct tk_cuda_sampler {
   double temp;               // 0: the largest logit after penalties
   double top_p;              // 1: all

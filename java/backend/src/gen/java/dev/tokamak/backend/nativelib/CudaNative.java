@@ -190,9 +190,9 @@ public static native int tk_cuda_check(@Cast("tk_cuda_step*") long step, int row
 
 // ---- sampling -----------------------------------------------------------------------------
 
-/** How the next token of one sequence is chosen: the steps penalties, top-k, typical, top-p, min-p,
- *  temperature, draw, in this order and with the meaning that SamplerOptions and Sampler of the
- *  Java module generate give them. */
+// How the next token of one sequence is chosen: the steps penalties, top-k, typical, top-p, min-p,
+// temperature, draw, in this order and with the meaning that SamplerOptions and Sampler of the Java
+// module generate give them.
 
 /** Bytes of scratch memory that tk_cuda_sample and tk_cuda_logprobs need; -1: not supported. Calls
  *  of one stream may share it. */

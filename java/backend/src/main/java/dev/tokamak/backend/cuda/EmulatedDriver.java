@@ -14,7 +14,7 @@ final class EmulatedDriver implements CudaDriver {
   private static final int CAPTURE_FAILED = 901;
 
   static {
-    String library = CudaLibrary.emulated().orElseThrow().toAbsolutePath().toString();
+    String library = CudaLibrary.emulated().orElseThrow().toString();
     Native.register(EmulatedDriver.class, NativeLibrary.getInstance(library));
   }
 

@@ -14,13 +14,15 @@ import org.bytedeco.javacpp.Loader;
  * same binding serves both. The library loads on machines without anything of NVIDIA's.
  */
 public final class CudaLibrary {
-  /** For tests, a system property: the path of the library that runs on an emulated device. */
+  /** For tests, a system property: the folder of the library that runs on an emulated device. */
   public static final String EMULATION = "tokamak.cuda.emulation";
 
   private static final String NAME = "jniCudaNative";
-  private static final String RESOURCE = "linux-x86_64/lib" + NAME + ".so";
+  private static final String FILE = "lib" + NAME + ".so";
+  private static final String RESOURCE = "linux-x86_64/" + FILE;
   private static final Optional<Path> EMULATED =
-      Optional.ofNullable(System.getProperty(EMULATION)).map(Path::of);
+      Optional.ofNullable(System.getProperty(EMULATION))
+          .map(folder -> Path.of(folder, FILE).toAbsolutePath());
 
   private static final Optional<String> OBSTACLE = load();
 
