@@ -15,8 +15,8 @@ file(COPY ${ROOT}/tokamak ${ROOT}/LICENSE ${ROOT}/NOTICE ${ROOT}/java/bundle/che
      DESTINATION ${folder})
 file(COPY ${ROOT}/java/cli/target/tokamak-cli-${VERSION}.jar ${ROOT}/java/bundle/target/lib
      DESTINATION ${folder}/app)
-file(COPY ${ROOT}/java/bundle/target/tokamak-bundle-${VERSION}.jar
-          ${native}/kernels/host/tokamak_cuda_kernel_tests ${ROOT}/tests/golden
+file(GLOB emulated ${native}/kernels/host/tokamak_cuda_kernel_tests)
+file(COPY ${ROOT}/java/bundle/target/tokamak-bundle-${VERSION}.jar ${emulated} ${ROOT}/tests/golden
      DESTINATION ${folder}/checks REGEX "\\.py$|README\\.md$" EXCLUDE)
 file(COPY ${ROOT}/tests/cases/ops DESTINATION ${folder}/checks/cases)
 file(COPY ${ROOT}/java/bundle/THIRD-PARTY.txt DESTINATION ${folder}/licences)
@@ -32,7 +32,9 @@ else()
 endif()
 file(RENAME ${folder}/checks/tokamak-bundle-${VERSION}.jar ${folder}/checks/tokamak-bundle.jar)
 file(GLOB programs ${folder}/checks/tokamak_cuda_*)
-execute_process(COMMAND strip ${programs} COMMAND_ERROR_IS_FATAL ANY)
+if(programs)
+  execute_process(COMMAND strip ${programs} COMMAND_ERROR_IS_FATAL ANY)
+endif()
 
 execute_process(COMMAND ${CMAKE_COMMAND} -E tar czf ${name}.tar.gz ${name}
                 WORKING_DIRECTORY ${ROOT}/target COMMAND_ERROR_IS_FATAL ANY)
