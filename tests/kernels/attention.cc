@@ -136,6 +136,8 @@ std::unique_ptr<Problem> make_attention(const Case& c, Random& random) {
   attention->heads = c.number("heads");
   attention->kv_heads = c.number("kv_heads");
   attention->head_dim = c.number("head_dim");
+  attention->products =
+      attention->rows * attention->rows * attention->heads * attention->head_dim;
   attention->type = c.text("type");
   attention->scale = static_cast<float>(1 / std::sqrt(static_cast<double>(attention->head_dim)));
   const int64_t kv_width = attention->kv_heads * attention->head_dim;

@@ -98,11 +98,12 @@ void run_case(const Case& c, Make make, const Variations& variations, uint64_t s
   const auto problem = make(c, random);
   std::vector<float> first;
   for (const Variation& variation : variations(*problem)) {
-    const std::vector<float> got = problem->run(variation.machine, static_cast<int>(variation.chunk));
+    const std::vector<float> got = problem->run(*variation.machine, static_cast<int>(variation.chunk));
     if (first.empty()) {
+      const Products products = variation.machine->products();
       Plain plain;
-      problem->plain(plain, variation.machine.products());
-      compare(c.text("bound"), variation.machine.products(), plain, got);
+      problem->plain(plain, products);
+      compare(c.text("bound"), products, plain, got);
       first = got;
     } else {
       same_bits(first, got, variation.how.c_str());
@@ -147,7 +148,7 @@ void Runner::attempt(const std::string& title, const std::string& where, const s
     test();
   } catch (const Failure& failure) {
     failed_++;
-    std::printf("FAILED %s at %s: %s\n  again: %s --filter \"%s\" --seed %" PRIu64 "\n",
+    std::printf("FAILED %s%s: %s\n  again: %s--filter \"%s\" --seed %" PRIu64 "\n",
                 title.c_str(), where.c_str(), failure.message.c_str(), again.c_str(), title.c_str(),
                 options_.seed);
   }

@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -25,7 +26,7 @@ struct Options {
 
 /** One way to run the rows of a case. */
 struct Variation {
-  Machine& machine;
+  std::shared_ptr<Machine> machine;
   int64_t chunk;    // rows of a step
   std::string how;  // for the message: "row by row"
 };
@@ -38,8 +39,8 @@ class Runner {
  public:
   explicit Runner(const Options& options) : options_(options) {}
 
-  /** Runs a test whose title the filter takes. where: "level avx2", for the message; again: the
-   *  options that repeat it. */
+  /** Runs a test whose title the filter takes. where: " at level avx2", for the message; again: the
+   *  options that repeat it, with a space behind. */
   void attempt(const std::string& title, const std::string& where, const std::string& again,
                const std::function<void()>& test);
   /** Runs all tables. */

@@ -130,6 +130,7 @@ class Problem {
   /** Appends to `exact`, and to what the bounds of the operation's table need. */
   virtual void plain(Plain& out, Products products) const = 0;
   int64_t rows = 0;
+  int64_t products = 0;  // roughly how many multiplications it is, where they are many
 };
 
 using Make = std::unique_ptr<Problem> (*)(const Case&, Random&);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "harness.h"
@@ -41,17 +42,23 @@ template <typename T>
 class Array {
  public:
   Array(Machine& machine, int64_t count)
-      : machine_(machine), memory_(static_cast<T*>(machine.allocate(count * size))) {}
+      : machine_(machine),
+        count_(count),
+        memory_(static_cast<T*>(machine.allocate(count * size))) {}
   Array(Machine& machine, const std::vector<T>& values)
       : Array(machine, static_cast<int64_t>(values.size())) {
     write(values.data(), static_cast<int64_t>(values.size()));
   }
-  ~Array() { machine_.release(memory_); }
-  Array(const Array&) = delete;
-  Array& operator=(const Array&) = delete;
+  Array(Array&& other)
+      : machine_(other.machine_), count_(other.count_), memory_(std::exchange(other.memory_, nullptr)) {}
+  ~Array() {
+    if (memory_ != nullptr) machine_.release(memory_);
+  }
 
   T* data() const { return memory_; }
+  int64_t count() const { return count_; }
   void write(const T* from, int64_t count) { machine_.write(memory_, from, count * size); }
+  std::vector<T> read() const { return read(count_); }
   std::vector<T> read(int64_t count) const {
     std::vector<T> values(static_cast<size_t>(count));
     machine_.read(values.data(), memory_, count * size);
@@ -61,7 +68,8 @@ class Array {
  private:
   static constexpr int64_t size = sizeof(T);
   Machine& machine_;
-  T* const memory_;
+  const int64_t count_;
+  T* memory_;
 };
 
 /**
@@ -87,6 +95,9 @@ class Program {
   virtual void rope(float* x, int64_t heads, int64_t head_dim, int64_t rotary_dim, int pairing,
                     const float* table, int64_t table_rows) = 0;
   virtual void store(int layer, const float* k, const float* v) = 0;
+  virtual void rope_store(int layer, float* q, int64_t heads, float* k, const float* v,
+                          int64_t rotary_dim, int pairing, const float* table,
+                          int64_t table_rows) = 0;
   virtual void attention(int layer, const float* q, int64_t heads, float scale, float* out) = 0;
   virtual void gate(int rows, const float* gate, const float* up, int64_t width, float* out) = 0;
   virtual void add(int rows, float* x, const float* y, int64_t width) = 0;

@@ -100,6 +100,7 @@ std::unique_ptr<Problem> make_matmul(const Case& c, Random& random) {
   matmul->rows = c.number("rows");
   matmul->cols = c.number("cols");
   matmul->out_dim = c.number("out_dim");
+  matmul->products = matmul->rows * matmul->cols * matmul->out_dim;
   matmul->type = c.text("type");
   matmul->weights = random_blocks(matmul->type, matmul->out_dim * matmul->cols, random,
                                    c.text("fill"));

@@ -82,8 +82,9 @@ struct Embed : Problem {
     Floats out;
     const auto program = machine.program(chunk, 1);
     const Array<float> x(machine, chunk * dim);
-    const Array<uint8_t> source(machine, table),
-        packed(machine, machine.packed_bytes(number, vocab, dim));
+    const Array<uint8_t> source(machine, table);
+    const int64_t bytes = layout == "packed" ? machine.packed_bytes(number, vocab, dim) : 1;
+    const Array<uint8_t> packed(machine, bytes);
     if (layout == "packed") {
       machine.pack(number, vocab, dim, source.data(), packed.data());
       program->embed_packed(number, vocab, dim, packed.data(), x.data());

@@ -23,6 +23,8 @@ Tape::Tape(const Team& team, int max_rows, int max_outputs, int sequence_count, 
 void Tape::cache(int type, int layers, int kv_heads, int head_dim, int page_count, void* memory) {
   expect_status(tk_cpu_cache(handle, type, layers, kv_heads, head_dim, page_count, memory), TK_OK,
                 "cache");
+  kv_heads_ = kv_heads;
+  head_dim_ = head_dim;
 }
 void Tape::embed(int type, int64_t vocab, int64_t dim, const void* table, float* out) {
   expect_status(tk_cpu_embed(handle, type, vocab, dim, table, out), TK_OK, "embed");
@@ -46,6 +48,12 @@ void Tape::rope(float* x, int64_t heads, int64_t head_dim, int64_t rotary_dim, i
 }
 void Tape::store(int layer, const float* k, const float* v) {
   expect_status(tk_cpu_store(handle, layer, k, v), TK_OK, "store");
+}
+void Tape::rope_store(int layer, float* q, int64_t heads, float* k, const float* v,
+                      int64_t rotary_dim, int pairing, const float* table, int64_t table_rows) {
+  rope(q, heads, head_dim_, rotary_dim, pairing, table, table_rows);
+  rope(k, kv_heads_, head_dim_, rotary_dim, pairing, table, table_rows);
+  store(layer, k, v);
 }
 void Tape::attention(int layer, const float* q, int64_t heads, float scale, float* out) {
   expect_status(tk_cpu_attention(handle, layer, q, heads, scale, out), TK_OK, "attention");

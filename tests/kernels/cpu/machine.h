@@ -38,6 +38,8 @@ class Tape : public Program {
   void rope(float* x, int64_t heads, int64_t head_dim, int64_t rotary_dim, int pairing,
             const float* table, int64_t table_rows) override;
   void store(int layer, const float* k, const float* v) override;
+  void rope_store(int layer, float* q, int64_t heads, float* k, const float* v, int64_t rotary_dim,
+                  int pairing, const float* table, int64_t table_rows) override;
   void attention(int layer, const float* q, int64_t heads, float scale, float* out) override;
   void gate(int rows, const float* gate, const float* up, int64_t width, float* out) override;
   void add(int rows, float* x, const float* y, int64_t width) override;
@@ -45,6 +47,9 @@ class Tape : public Program {
   void step(int n, int m) override;
 
   tk_tape* handle;
+
+ private:
+  int kv_heads_ = 0, head_dim_ = 0;  // of the cache
 };
 
 class Cpu : public Machine {

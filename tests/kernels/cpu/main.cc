@@ -22,8 +22,9 @@ int run(int argc, char** argv) {
     const std::string name = tk_cpu_level_name(level);
     const auto only = options.other.find("--level");
     if (only != options.other.end() && only->second != name) continue;
-    const std::string where = "level " + name, again = "--level " + name;
-    Cpu one(level, 1), two(level, 2), three(level, 3);
+    const std::string where = " at level " + name, again = "--level " + name + " ";
+    const auto one = std::make_shared<Cpu>(level, 1), two = std::make_shared<Cpu>(level, 2),
+               three = std::make_shared<Cpu>(level, 3);
     runner.tables(where, again, [&](const Problem& problem) {
       const int64_t rows = problem.rows;
       return std::vector<Variation>{{two, rows, ""},
