@@ -110,15 +110,15 @@ void report(const tk_cuda_step* step, BlockSize block, int64_t dim) {
 }
 
 int check_embed(const char* function, const tk_cuda_step* step, int type, int64_t vocab,
-                int64_t dim, const void* table, int alignment, float* out) {
+                int64_t dim, const char* name, const void* table, int alignment, float* out) {
   const BlockSize block = block_size(type);
   Arguments arguments(function);
   arguments.step(step)
       .that(block.elements != 0, TK_UNSUPPORTED, "type is none of quant.def")
       .range("vocab", vocab, 1, INT32_MAX)
       .width("dim", dim)
-      .pointer("table", table)
-      .aligned("table", table, alignment)
+      .pointer(name, table)
+      .aligned(name, table, alignment)
       .pointer("out", out);
   if (arguments.status() == TK_OK) {
     arguments.multiple("dim", dim, "block", block.elements).numbers(step->rows, dim);
@@ -141,7 +141,7 @@ using namespace tokamak::cuda;
 
 int tk_cuda_embed(tk_cuda_step* step, int type, int64_t vocab, int64_t dim, const void* table,
                   float* out) {
-  const int status = check_embed("tk_cuda_embed", step, type, vocab, dim, table,
+  const int status = check_embed("tk_cuda_embed", step, type, vocab, dim, "table", table,
                                  type == TYPE_F32 ? 4 : 2, out);
   if (status != TK_OK) return status;
   switch (type) {
@@ -168,7 +168,8 @@ int tk_cuda_embed(tk_cuda_step* step, int type, int64_t vocab, int64_t dim, cons
 
 int tk_cuda_embed_packed(tk_cuda_step* step, int type, int64_t vocab, int64_t dim,
                          const void* packed, float* out) {
-  const int status = check_embed("tk_cuda_embed_packed", step, type, vocab, dim, packed, 16, out);
+  const int status = check_embed("tk_cuda_embed_packed", step, type, vocab, dim, "packed",
+                                 packed, 16, out);
   if (status != TK_OK) return status;
   return with_format(type, int{TK_UNSUPPORTED}, [&](auto format) {
     const unsigned chunks = chunks_of(dim);
