@@ -26,6 +26,7 @@
 #include "launch.cuh"
 #include "product.cuh"
 #include "step.h"
+#include "types.h"
 #include "vectors.cuh"
 
 namespace tokamak::cuda {
@@ -179,7 +180,7 @@ using namespace tokamak::cuda;
 
 int tk_cuda_matmul(tk_cuda_step* step, int rows, const float* x, int64_t cols, int type,
                    const void* packed, int64_t out_dim, const float* bias, float* out) {
-  const int64_t bytes = tk_cuda_packed_bytes(type, out_dim, cols);
+  const BlockSize block = block_size(type);
   Arguments arguments("tk_cuda_matmul");
   arguments.step(step)
       .rows(rows)
@@ -190,12 +191,14 @@ int tk_cuda_matmul(tk_cuda_step* step, int rows, const float* x, int64_t cols, i
       .aligned("packed", packed, 16)
       .optional("bias", bias)
       .pointer("out", out)
-      .that(bytes >= 0, TK_UNSUPPORTED,
-            "type is none of quant.def, or cols no multiple of its block");
+      .that(block.elements != 0, TK_UNSUPPORTED, "type is none of quant.def");
   if (arguments.status() == TK_OK) {
-    arguments.numbers(step->most(rows), cols).numbers(step->most(rows), out_dim);
+    arguments.multiple("cols", cols, "block", block.elements)
+        .numbers(step->most(rows), cols)
+        .numbers(step->most(rows), out_dim);
   }
   if (arguments.status() != TK_OK) return arguments.status();
+  const int64_t bytes = tk_cuda_packed_bytes(type, out_dim, cols);
   const int most = step->most(rows);
   const int64_t groups = (out_dim + group_rows - 1) / group_rows;
   const Product product{x,

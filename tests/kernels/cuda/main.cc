@@ -30,7 +30,8 @@ std::vector<Variation> ways(const std::vector<device::Schedule>& schedules, cons
   for (size_t i = 0; i < std::min(most, schedules.size()); i++) {
     add({schedules[i]}, rows, "with " + schedules[i].name + " (after " + first.name + ")");
   }
-  add({first, 40}, rows, "in a step made for more rows");
+  // for so many that matmul is not left to matvec
+  add({first, 144}, rows, "in a step made for more rows");
   add({first}, 1, "row by row");
   add({first, 1, true}, std::min<int64_t>(rows, 7), "in steps of 7, by a graph");
   return ways;
