@@ -128,6 +128,7 @@ __global__ void __launch_bounds__(threads, 2) matvec(Product product, int token_
     if (S::ahead && part + S::span < end) load_activations();
     ptx::copy_wait<S::slots - 1>();
     __syncwarp();  // what the other lanes copied and placed is there
+#pragma unroll
     for (int i = 0; i < S::span; i++) {
       if (part + i >= end) break;
       multiply_part<Format, S::groups, TILES>(
