@@ -44,10 +44,10 @@ struct Shape {
                                      : Format::scale_steps > 0 ? 3
                                                                : 4;
   static constexpr int groups = warps_of_rows * warp_groups;
-  static constexpr int slot_bytes = Format::header_bytes + Format::part_bytes;
+  using Slot = tokamak::cuda::Slot<Format, 1>;
   static constexpr int sums_at = tile_tokens * token_bytes;
   static constexpr int weights_at = sums_at + (Format::has_minimums ? 2 * tile_tokens * 4 : 0);
-  static constexpr int stage_bytes = weights_at + groups * slot_bytes;
+  static constexpr int stage_bytes = weights_at + groups * Slot::bytes;
   // 99 KiB is what a block gets at most where capability is 8.6, 8.9 or 12.0
   static constexpr int most_bytes = 99 << 10;
   static constexpr int stages = 3 * stage_bytes <= most_bytes ? 3 : 2;
@@ -102,8 +102,8 @@ __global__ void __launch_bounds__(threads, 1) matmul(Product product, int token_
       copy_activations(stage, part);
       for (int i = 0; i < S::groups; i += threads / 32) {
         if (warp + i >= S::groups) break;
-        copy_part<Format>(stage + S::weights_at + (warp + i) * S::slot_bytes,
-                          weights + i * product.group_bytes, part, warp + i < groups, lane);
+        S::Slot::copy(stage + S::weights_at + (warp + i) * S::Slot::bytes,
+                      weights + i * product.group_bytes, part, part + 1, warp + i < groups, lane);
       }
     }
     ptx::copy_commit();
@@ -124,8 +124,8 @@ __global__ void __launch_bounds__(threads, 1) matmul(Product product, int token_
       const Activations x =
           activations(memory + stage, reinterpret_cast<const float*>(memory + stage + S::sums_at),
                       tile_tokens, warp_token, lane);
-      multiply_part<Format, S::warp_groups, warp_tiles>(
-          memory + stage + S::weights_at + warp_group * S::slot_bytes, lane, x, sum);
+      multiply_part<Format, 1>(memory + stage + S::weights_at + warp_group * S::Slot::bytes, 0, lane,
+                               x, sum);
       stage = stage == (S::stages - 1) * S::stage_bytes ? 0 : stage + S::stage_bytes;
     }
     for (int group = 0; group < S::warp_groups; group++) {

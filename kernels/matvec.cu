@@ -40,8 +40,8 @@ struct Shape {
   // would take the registers of the product, which has work enough for other warps to wait less.
   static constexpr bool ahead = TILES == 1;
 
-  static constexpr int part_slot = Format::header_bytes + Format::part_bytes;
-  static constexpr int slot_bytes = span * groups * part_slot;
+  using Slot = tokamak::cuda::Slot<Format, span>;
+  static constexpr int slot_bytes = groups * Slot::bytes;
   static constexpr int in_flight = (span == 1 ? 6656 : 5632) / slot_bytes;
   static constexpr int slots = in_flight < 2 ? 2 : in_flight > 8 ? 8 : in_flight;
   static constexpr int staged_bytes = tokens * token_bytes;  // of a part
@@ -65,7 +65,7 @@ __global__ void __launch_bounds__(threads, 2) matvec(Product product, int token_
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int first_group = static_cast<int>(blockIdx.x / token_tiles) * S::groups;
 
-  uint8_t* slots = memory + warp * S::warp_bytes;         // each [span][group] a header and a part
+  uint8_t* slots = memory + warp * S::warp_bytes;         // each [group] a header and [span] parts
   uint8_t* staged = slots + S::slots * S::slot_bytes;     // [span] (tokens, 64 columns) as parts
   uint8_t* sums = staged + S::span * S::staged_bytes;     // [span] (2, tokens)
   const auto sums_of = [&](int i) { return reinterpret_cast<float*>(sums + i * S::sums_bytes); };
@@ -75,12 +75,10 @@ __global__ void __launch_bounds__(threads, 2) matvec(Product product, int token_
 
   const uint8_t* weights = product.packed + first_group * product.group_bytes;
   const auto copy_weights = [&](int part, uint8_t* slot) {
-    for (int i = 0; i < S::span; i++) {
-      if (part + i >= end) break;
-      for (int group = 0; group < S::groups; group++) {
-        copy_part<Format>(slot + (i * S::groups + group) * S::part_slot,
-                          weights + group * product.group_bytes, part + i,
-                          group == 0 || (first_group + group) * group_rows < product.out_dim, lane);
+    if (part < end) {
+      for (int i = 0; i < S::groups; i++) {
+        S::Slot::copy(slot + i * S::Slot::bytes, weights + i * product.group_bytes, part, end,
+                      i == 0 || (first_group + i) * group_rows < product.out_dim, lane);
       }
     }
     ptx::copy_commit();
@@ -131,8 +129,8 @@ __global__ void __launch_bounds__(threads, 2) matvec(Product product, int token_
 #pragma unroll
     for (int i = 0; i < S::span; i++) {
       if (part + i >= end) break;
-      multiply_part<Format, S::groups, TILES>(
-          slots + slot + i * S::groups * S::part_slot, lane,
+      multiply_part<Format, S::span>(
+          slots + slot, i, lane,
           activations(staged + i * S::staged_bytes, sums_of(i), S::tokens, 0, lane), sum);
     }
     __syncwarp();  // all have read

@@ -38,10 +38,10 @@ int launch_matvec(void* stream, int type, int rows, const Product& product);
 constexpr int quads = part_columns / 4;  // of a token
 constexpr int token_bytes = part_columns * 4;
 
-/** Segments of K: a function of cols alone. */
+/** Segments of K, whole pairs of parts: a function of cols alone. */
 constexpr int segments = 8;
 FN int segment_begin(int parts, int segment) {
-  return static_cast<int>(static_cast<int64_t>(parts) * segment / segments);
+  return min((parts + 1) / 2 * segment / segments * 2, parts);
 }
 
 /** Where the four values of a quad (0 .. 15) of a token lie. */
@@ -110,18 +110,43 @@ FN Activations activations(const uint8_t* parts, const float* sums, int tokens, 
           tokens};
 }
 
-/** sum[group][tile] += a part of the groups times a part of the tokens. The slots of the groups lie
- *  one behind the other in shared memory, each a header and a part. */
-template <class Format, int GROUPS, int TILES>
-FN void multiply_part(const uint8_t* slots, int lane, const Activations& x,
+/** A place in shared memory for `PARTS` parts of a group, their header before them. */
+template <class Format, int PARTS>
+struct Slot {
+  static constexpr int bytes = Format::header_bytes + PARTS * Format::part_bytes;
+
+  /** Starts the warp's copy of parts part, part + 1, ..., below `end` and with the same header.
+   *  `valid` false fills with zeros. */
+  FN static void copy(uint8_t* slot, const uint8_t* group, int part, int end, bool valid,
+                      int lane) {
+    const int present =
+        PARTS == 1 ? bytes : Format::header_bytes + min(end - part, PARTS) * Format::part_bytes;
+    const uint8_t* header = group + header_at<Format>(part) + lane * 16;
+    const uint8_t* rest = group + part_at<Format>(part) - Format::header_bytes + lane * 16;
+#pragma unroll
+    for (int first = 0; first < bytes; first += 32 * 16) {
+      const int byte = first + lane * 16;
+      if (first + 32 * 16 <= Format::header_bytes + Format::part_bytes || byte < present) {
+        const uint8_t* from = (byte < Format::header_bytes ? header : rest) + first;
+        ptx::copy_async<16>(slot + byte, from, valid);
+      }
+    }
+  }
+};
+
+/** sum[group][tile] += part `index` of the groups' slots, one behind the other, times a part of the
+ *  tokens. */
+template <class Format, int PARTS, int GROUPS, int TILES>
+FN void multiply_part(const uint8_t* slots, int index, int lane, const Activations& x,
                       float (&sum)[GROUPS][TILES][4]) {
-  constexpr int slot_bytes = Format::header_bytes + Format::part_bytes;
   // large products: one half at a time, or the compiler keeps both in registers that are not there
 #pragma unroll(GROUPS * TILES > 4 ? 1 : 2)
   for (int half = 0; half < 2; half++) {
     typename Format::Held held[GROUPS];
     for (int group = 0; group < GROUPS; group++) {
-      held[group] = Format::hold(slots + group * slot_bytes, lane, half);
+      const uint8_t* slot = slots + group * Slot<Format, PARTS>::bytes;
+      held[group] = Format::hold(
+          slot, slot + Format::header_bytes + index * Format::part_bytes, lane, half);
     }
     // steps whose products are summed before they meet the total
     constexpr int run_steps = Format::scale_steps == 0 ? 1 : Format::scale_steps;
@@ -159,23 +184,6 @@ FN void multiply_part(const uint8_t* slots, int lane, const Activations& x,
           }
         }
       }
-    }
-  }
-}
-
-/** Starts the warp's copy of a group's part, its header before it, into a slot. `valid` false fills
- *  the slot with zeros. */
-template <class Format>
-FN void copy_part(uint8_t* slot, const uint8_t* group, int part, bool valid, int lane) {
-  constexpr int slot_bytes = Format::header_bytes + Format::part_bytes;
-  const uint8_t* header = group + header_at<Format>(part) + lane * 16;
-  const uint8_t* rest = group + part_at<Format>(part) - Format::header_bytes + lane * 16;
-#pragma unroll
-  for (int first = 0; first < slot_bytes; first += 32 * 16) {
-    const int byte = first + lane * 16;
-    if (first + 32 * 16 <= slot_bytes || byte < slot_bytes) {
-      const uint8_t* from = (byte < Format::header_bytes ? header : rest) + first;
-      ptx::copy_async<16>(slot + byte, from, valid);
     }
   }
 }

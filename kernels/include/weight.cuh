@@ -22,8 +22,7 @@
 //   scale_steps            1 or 2 steps share a scale (and a minimum where has_minimums): their
 //                          product is summed by itself, then scaled; 0: values need no scale
 //   Operand                ExactA or PartsA
-//   Held, hold             what a lane keeps of half a part, 2 steps; `slot` is a header with the
-//                          part behind it
+//   Held, hold             what a lane keeps of half a part, 2 steps
 //   operand(held, step)    the lane's weights of step 0 or 1 of the half
 //   scales(held, step, scale, min)  of the run that begins at a step of the half, rows g and g+8
 //   value(header, part, place)   one value, the bits of tk_decode

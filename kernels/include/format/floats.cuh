@@ -22,8 +22,8 @@ struct FormatF32 {
     const uint8_t* half;
     int lane;
   };
-  FN static Held hold(const uint8_t* slot, int lane, int half) {
-    return {slot + half * (part_bytes / 2), lane};
+  FN static Held hold(const uint8_t*, const uint8_t* part, int lane, int half) {
+    return {part + half * (part_bytes / 2), lane};
   }
 
   FN static Operand operand(const Held& held, int step) {
@@ -69,8 +69,8 @@ struct FormatOfHalves {
     const uint8_t* half;
     int lane;
   };
-  FN static Held hold(const uint8_t* slot, int lane, int half) {
-    return {slot + half * (part_bytes / 2), lane};
+  FN static Held hold(const uint8_t*, const uint8_t* part, int lane, int half) {
+    return {part + half * (part_bytes / 2), lane};
   }
 
   FN static uint16_t bits(const uint8_t* part, const Place& p) {

@@ -20,9 +20,9 @@ struct FormatQ4_0 {
     uint2 nibbles;
     uint32_t scales;
   };
-  FN static Held hold(const uint8_t* slot, int lane, int half) {
-    return {Nibbles::hold(slot, lane, half),
-            at_once<uint32_t>(slot, scales_at + half * 32 + lane / 4 * 4)};
+  FN static Held hold(const uint8_t*, const uint8_t* part, int lane, int half) {
+    return {Nibbles::hold(part, lane, half),
+            at_once<uint32_t>(part, scales_at + half * 32 + lane / 4 * 4)};
   }
 
   FN static Operand operand(const Held& held, int step) {

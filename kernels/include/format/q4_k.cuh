@@ -74,10 +74,9 @@ struct FormatQ4_K : FormatWithMinimums<BlockQ4_K> {
     uint2 nibbles;
     Scales scales;
   };
-  FN static Held hold(const uint8_t* slot, int lane, int half) {
-    const uint8_t* part = slot + header_bytes;
+  FN static Held hold(const uint8_t* header, const uint8_t* part, int lane, int half) {
     return {Nibbles::hold(part, lane, half),
-            hold_scales(slot, part + Nibbles::bytes, lane, half)};
+            hold_scales(header, part + Nibbles::bytes, lane, half)};
   }
 
   FN static Operand operand(const Held& held, int step) {

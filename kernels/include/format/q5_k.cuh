@@ -16,11 +16,10 @@ struct FormatQ5_K : FormatWithMinimums<BlockQ5_K> {
     uint32_t fifth;
     Scales scales;
   };
-  FN static Held hold(const uint8_t* slot, int lane, int half) {
-    const uint8_t* part = slot + header_bytes;
+  FN static Held hold(const uint8_t* header, const uint8_t* part, int lane, int half) {
     return {Nibbles::hold(part, lane, half),
             at_once<uint32_t>(part, fifth_at + lane * 4) >> half * 8,
-            hold_scales(slot, part + scales_at, lane, half)};
+            hold_scales(header, part + scales_at, lane, half)};
   }
 
   FN static Operand operand(const Held& held, int step) {

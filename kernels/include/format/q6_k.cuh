@@ -22,12 +22,11 @@ struct FormatQ6_K {
     uint2 nibbles;
     uint32_t upper, scales, super;
   };
-  FN static Held hold(const uint8_t* slot, int lane, int half) {
-    const uint8_t* part = slot + header_bytes;
+  FN static Held hold(const uint8_t* header, const uint8_t* part, int lane, int half) {
     return {Nibbles::hold(part, lane, half),
             at_once<uint32_t>(part, upper_at + half * 128 + lane * 4),
             at_once<uint32_t>(part, scales_at + half * 32 + lane / 4 * 4),
-            at_once<uint32_t>(slot, lane / 4 * 4)};
+            at_once<uint32_t>(header, lane / 4 * 4)};
   }
 
   FN static Operand operand(const Held& held, int step) {

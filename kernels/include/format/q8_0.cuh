@@ -25,9 +25,9 @@ struct FormatQ8_0 {
     uint4 bytes;
     uint32_t scales;
   };
-  FN static Held hold(const uint8_t* slot, int lane, int half) {
-    return {at_once<uint4>(slot, half * 512 + lane * 16),
-            at_once<uint32_t>(slot, scales_at + half * 32 + lane / 4 * 4)};
+  FN static Held hold(const uint8_t*, const uint8_t* part, int lane, int half) {
+    return {at_once<uint4>(part, half * 512 + lane * 16),
+            at_once<uint32_t>(part, scales_at + half * 32 + lane / 4 * 4)};
   }
 
   // The lower 7 bits count from 0; the upper bit stands for -128. As the lowest bit of the exponent
