@@ -124,8 +124,8 @@ __global__ void __launch_bounds__(threads, 1) matmul(Product product, int token_
       const Activations x =
           activations(memory + stage, reinterpret_cast<const float*>(memory + stage + S::sums_at),
                       tile_tokens, warp_token, lane);
-      multiply_part<Format, 1>(memory + stage + S::weights_at + warp_group * S::Slot::bytes, 0, lane,
-                               x, sum);
+      multiply_part<Format, 1>(memory + stage + S::weights_at + warp_group * S::Slot::bytes, 0,
+                               lane, x, sum);
       stage = stage == (S::stages - 1) * S::stage_bytes ? 0 : stage + S::stage_bytes;
     }
     for (int group = 0; group < S::warp_groups; group++) {
@@ -194,6 +194,7 @@ int tk_cuda_matmul(tk_cuda_step* step, int rows, const float* x, int64_t cols, i
       .that(block.elements != 0, TK_UNSUPPORTED, "type is none of quant.def");
   if (arguments.status() == TK_OK) {
     arguments.multiple("cols", cols, "block", block.elements)
+        .aligned("x", x, block.elements > 1 ? 16 : 4)
         .numbers(step->most(rows), cols)
         .numbers(step->most(rows), out_dim);
   }

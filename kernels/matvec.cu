@@ -7,8 +7,8 @@
 //   bytes: W once, x, bias and out     operations: 2 * rows * cols * out_dim
 //
 // A warp has one of the 8 segments of K and walks it part by part. Packed weights stream through a
-// ring of slots of its own in shared memory, by asynchronous copies that are several parts ahead: 4
-// to 6 KiB a warp, 60 KiB and more on a multiprocessor of two blocks, where 3.35 TB/s times a
+// ring of slots of its own in shared memory, by asynchronous copies that are several parts ahead: 3
+// to 5 KiB a warp, 46 KiB and more on a multiprocessor of two blocks, where 3.35 TB/s times a
 // latency of 0.8 us over 132 multiprocessors is 20 KiB. The activations of the next parts are on
 // their way in registers, and are split into bfloat16 parts once for the groups of the block.
 // Nothing waits for another warp until the end: there 8 sums are added in order of K.
@@ -49,6 +49,7 @@ struct Shape {
   static constexpr int warp_bytes = slots * slot_bytes + span * (staged_bytes + sums_bytes);
   // the sums of the warps lie where the slots were
   static_assert(slots * slot_bytes >= groups * TILES * 4 * 32 * 4);
+  static_assert(segments * warp_bytes <= 99 << 10);  // of a block, where capability is 8.6
 };
 
 template <class Format, int TILES>
@@ -65,9 +66,9 @@ __global__ void __launch_bounds__(threads, 2) matvec(Product product, int token_
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int first_group = static_cast<int>(blockIdx.x / token_tiles) * S::groups;
 
-  uint8_t* slots = memory + warp * S::warp_bytes;         // each [group] a header and [span] parts
-  uint8_t* staged = slots + S::slots * S::slot_bytes;     // [span] (tokens, 64 columns) as parts
-  uint8_t* sums = staged + S::span * S::staged_bytes;     // [span] (2, tokens)
+  uint8_t* slots = memory + warp * S::warp_bytes;      // each [group] a header and [span] parts
+  uint8_t* staged = slots + S::slots * S::slot_bytes;  // [span] (tokens, 64 columns) as parts
+  uint8_t* sums = staged + S::span * S::staged_bytes;  // [span] (2, tokens)
   const auto sums_of = [&](int i) { return reinterpret_cast<float*>(sums + i * S::sums_bytes); };
 
   const int begin = segment_begin(product.parts, warp);

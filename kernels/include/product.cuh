@@ -29,7 +29,7 @@ struct Product {
   const int32_t* rows;
   int64_t group_bytes;  // of packed
   int cols, parts, out_dim;
-  bool aligned;  // rows of x begin at multiples of 16 bytes
+  bool aligned;  // rows of x begin at multiples of 16 bytes; always if the type has blocks
 };
 
 /** By matvec.cu: for a step of at most `rows` rows. */
@@ -49,9 +49,8 @@ FN int quad_at(int token, int quad) {
   return token * token_bytes + (quad / 4 ^ (token & 1)) * 64 + quad % 4 * 16;
 }
 
-/** x[0 .. 3], which are columns column .. column+3 of a row; zeros from cols on. Only a type whose
- *  blocks are single values can have rows that do not begin at multiples of 16 bytes, and one whose
- *  blocks are no whole parts a part that ends behind the row. `beyond`: so may the caller. */
+/** x[0 .. 3], which are columns column .. column+3 of a row; zeros from cols on. `beyond`: the
+ *  caller may ask for parts that no row has. */
 template <class Format>
 FN float4 load_quad(const float* x, int column, bool beyond, const Product& product) {
   const int cols = product.cols;
