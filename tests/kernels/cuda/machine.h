@@ -68,6 +68,8 @@ class Launches : public Program {
   void step(int n, int m) override;
 
   tk_cuda_step* handle() const { return handle_; }
+  /** Appends a launch that is none of the above. */
+  void keep(const char* name, std::function<int()> launch);
   void* stream() const { return stream_.handle; }
 
  private:
@@ -76,7 +78,6 @@ class Launches : public Program {
     std::function<int()> launch;
   };
 
-  void keep(const char* name, std::function<int()> launch);
   void launch() const;
   static void send(const std::vector<int32_t>& from, int count, Array<int32_t>& to);
 

@@ -204,6 +204,40 @@ void attention(const device::Schedule& schedule, uint64_t) {
   fixture.expect_untouched();
 }
 
+void sampling(const device::Schedule& schedule, uint64_t) {
+  Fixture fixture(schedule);
+  tk_cuda_step* const s = fixture.program.handle();
+  float *const x = fixture.a.data(), *const y = fixture.b.data();
+  const auto* with = reinterpret_cast<const tk_cuda_sampler*>(x);
+  auto* const id = reinterpret_cast<int32_t*>(fixture.c.data());
+  auto* const chosen = reinterpret_cast<double*>(fixture.c.data());
+  if (tk_cuda_sample_bytes(0, 7) != -1) fail("sample_bytes takes outputs=0");
+  if (tk_cuda_sample_bytes(1, 0) != -1) fail("sample_bytes takes vocab=0");
+  if (tk_cuda_sample_bytes(1, INT64_MAX) != -1) fail("sample_bytes takes a vocab of 2^63");
+
+  refused(tk_cuda_sample(nullptr, x, 7, with, id, 1, y, id), "tk_cuda_sample: step is null");
+  refused(tk_cuda_sample(s, nullptr, 7, with, id, 1, y, id), "tk_cuda_sample: logits is null");
+  refused(tk_cuda_sample(s, x, 0, with, id, 1, y, id), "tk_cuda_sample: vocab=0");
+  refused(tk_cuda_sample(s, x, INT64_MAX, with, id, 1, y, id), "tk_cuda_sample: vocab=");
+  refused(tk_cuda_sample(s, x, 7, nullptr, id, 1, y, id), "tk_cuda_sample: samplers is null");
+  refused(tk_cuda_sample(s, x, 7, with, nullptr, 1, y, id), "tk_cuda_sample: recent is null");
+  refused(tk_cuda_sample(s, x, 7, with, id, -1, y, id), "tk_cuda_sample: most_recent=-1");
+  refused(tk_cuda_sample(s, x, 7, with, id, 1, nullptr, id), "tk_cuda_sample: scratch is null");
+  refused(tk_cuda_sample(s, x, 7, with, id, 1, odd(y), id), "must be a multiple of 8");
+  refused(tk_cuda_sample(s, x, 7, with, id, 1, y, nullptr), "tk_cuda_sample: tokens is null");
+
+  refused(tk_cuda_logprobs(nullptr, x, 7, id, 0, y, chosen, nullptr, nullptr),
+          "tk_cuda_logprobs: step is null");
+  refused(tk_cuda_logprobs(s, x, 7, nullptr, 0, y, chosen, nullptr, nullptr),
+          "tk_cuda_logprobs: tokens is null");
+  refused(tk_cuda_logprobs(s, x, 7, id, 8, y, chosen, id, chosen), "top=8, must be 0 to 7");
+  refused(tk_cuda_logprobs(s, x, 999, id, 257, y, chosen, id, chosen), "top=257, must be 0 to 256");
+  refused(tk_cuda_logprobs(s, x, 7, id, 1, y, nullptr, id, chosen), "chosen is null");
+  refused(tk_cuda_logprobs(s, x, 7, id, 1, y, chosen, nullptr, chosen), "top_tokens is null");
+  refused(tk_cuda_logprobs(s, x, 7, id, 1, y, chosen, id, nullptr), "top_logprobs is null");
+  fixture.expect_untouched();
+}
+
 void steps(const device::Schedule& schedule, uint64_t) {
   Fixture fixture(schedule);
   void* const stream = fixture.program.stream();
@@ -230,6 +264,7 @@ void steps(const device::Schedule& schedule, uint64_t) {
 const std::vector<Scenario> refusal_scenarios = {{"refusals: steps", steps},
                                                  {"refusals: row operations", row_operations},
                                                  {"refusals: weights", weights},
-                                                 {"refusals: attention", attention}};
+                                                 {"refusals: attention", attention},
+                                                 {"refusals: sampling", sampling}};
 
 }  // namespace tokamak::tests

@@ -15,7 +15,8 @@ struct Scenario {
   void (*run)(const device::Schedule& schedule, uint64_t seed);
 };
 
-/** model.cc: whole steps. refusals.cc: arguments that launchers do not take. */
-extern const std::vector<Scenario> model_scenarios, refusal_scenarios;
+/** model.cc: whole steps. sample.cc: the next token. refusals.cc: arguments that launchers do not
+ *  take. */
+extern const std::vector<Scenario> model_scenarios, sample_scenarios, refusal_scenarios;
 
 }  // namespace tokamak::tests
