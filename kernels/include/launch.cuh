@@ -37,6 +37,7 @@ int launch(void* stream, const Grid& grid, void (*kernel)(Parameters...), Argume
                              cudaFuncAttributeMaxDynamicSharedMemorySize,
                              static_cast<int>(grid.shared_bytes));
     if (error != cudaSuccess) {
+      cudaGetLastError();  // else the next launch would be told of it
       return refuse_device(error, "%lld bytes of shared memory for a kernel: %s",
                            static_cast<long long>(grid.shared_bytes), cudaGetErrorString(error));
     }
