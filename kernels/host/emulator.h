@@ -97,6 +97,7 @@ struct Launch {
   size_t shared_bytes;
   void (*body)(const void* arguments);  // what each thread does
   std::shared_ptr<const void> arguments;
+  const void* kernel = nullptr;  // its address, for launches.cc
 };
 
 /** CUDA's error codes, for what a launch can run into; 0: it ran. */
@@ -110,6 +111,9 @@ constexpr int invalid_configuration = 9, launch_timeout = 702, misaligned_addres
 
 /** Runs the launch on this OS thread. */
 Outcome run(const Launch& launch);
+/** Where the environment names a file, TOKAMAK_EMULATED_LAUNCHES, adds a line for each new way to
+ *  launch a kernel: its address in the program, threads of a block, bytes of dynamic memory. */
+void note(const Launch& launch);
 /** Sends it to a stream (a handle of emulated_driver.h): runs it, or records it. */
 Outcome submit(void* stream, Launch launch);
 

@@ -34,6 +34,7 @@ Outcome Stream::synchronize() {
 }
 
 Outcome submit(void* stream, Launch launch) {
+  note(launch);
   if (stream == nullptr) return run(launch);
   return static_cast<Stream*>(stream)->submit([launch = std::move(launch)] { return run(launch); });
 }

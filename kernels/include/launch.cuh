@@ -65,7 +65,8 @@ int launch(void* stream, const Grid& grid, void (*kernel)(Parameters...), Argume
     std::apply(made.kernel, made.parameters);
   };
   const emu::Outcome outcome = emu::submit(
-      stream, {grid.where, grid.blocks, grid.threads, grid.shared_bytes, body, std::move(call)});
+      stream, {grid.where, grid.blocks, grid.threads, grid.shared_bytes, body, std::move(call),
+               reinterpret_cast<const void*>(kernel)});
   if (outcome.code == 0) return TK_OK;
   return refuse_device(outcome.code, "%s", outcome.message.c_str());
 }
