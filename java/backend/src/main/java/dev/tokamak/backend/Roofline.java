@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.backend;
 
+import java.util.List;
+import java.util.Optional;
+import java.util.function.ToDoubleFunction;
+
 /**
  * What a backend's machine can do at best, measured (Williams, Waterman and Patterson 2009): nothing
  * is faster than the bytes that it moves by the bandwidth, or its operations by the peak.
@@ -16,6 +20,24 @@ public record Roofline(double bytesPerSecond, double floatOps, double int8Ops, d
     FLOAT32,
     INT8,
     BFLOAT16
+  }
+
+  /** The median of each part; empty of none. */
+  public static Optional<Roofline> median(List<Roofline> measured) {
+    return measured.isEmpty()
+        ? Optional.empty()
+        : Optional.of(
+            new Roofline(
+                median(measured, Roofline::bytesPerSecond),
+                median(measured, Roofline::floatOps),
+                median(measured, Roofline::int8Ops),
+                median(measured, Roofline::bf16Ops)));
+  }
+
+  private static double median(List<Roofline> measured, ToDoubleFunction<Roofline> part) {
+    double[] sorted = measured.stream().mapToDouble(part).sorted().toArray();
+    int n = sorted.length;
+    return (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
   }
 
   /** Operations per second of one kind; of float32 where the machine has none of that kind. */

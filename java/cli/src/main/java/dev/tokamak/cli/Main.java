@@ -3,6 +3,7 @@ package dev.tokamak.cli;
 
 import dev.tokamak.cli.command.Batch;
 import dev.tokamak.cli.command.Bench;
+import dev.tokamak.cli.command.BenchKernels;
 import dev.tokamak.cli.command.Detokenize;
 import dev.tokamak.cli.command.Devices;
 import dev.tokamak.cli.command.Inspect;
@@ -62,6 +63,7 @@ public final class Main {
     commands.put("predict", Predict::new);
     commands.put("perplexity", Perplexity::new);
     commands.put("bench", Bench::new);
+    commands.put("bench kernels", BenchKernels::new);
     commands.put("tokenize", Tokenize::new);
     commands.put("detokenize", Detokenize::new);
     commands.put("inspect", Inspect::new);
@@ -101,10 +103,21 @@ public final class Main {
     // Building a command's model costs as much as a small command's work: only the one asked for.
     boolean one = arguments.length > 0 && COMMANDS.containsKey(arguments[0]);
     boolean all = !one || List.of("help", "generate-completion").contains(arguments[0]);
+    boolean two =
+        arguments.length > 1 && COMMANDS.containsKey(arguments[0] + " " + arguments[1]);
     COMMANDS.forEach(
         (name, command) -> {
-          if (all || name.equals(arguments[0])) {
-            line.addSubcommand(name, new CommandLine(command.apply(console)));
+          String[] words = name.split(" ");
+          if (!all && !words[0].equals(arguments[0])) {
+            return;
+          }
+          if (words.length == 2) {
+            line.getSubcommands().get(words[0])
+                .addSubcommand(words[1], new CommandLine(command.apply(console)));
+          } else {
+            // picocli would ask for what the command above needs, a model say.
+            line.addSubcommand(
+                name, new CommandLine(two ? CommandSpec.create() : command.apply(console)));
           }
         });
     return line.setOut(new PrintWriter(console.out(), false, StandardCharsets.UTF_8))
@@ -129,8 +142,13 @@ public final class Main {
     if (command == null) {
       return;
     }
+    int first = 1;
+    if (arguments.length > 1 && command.getSubcommands().containsKey(arguments[1])) {
+      command = command.getSubcommands().get(arguments[1]);
+      first = 2;
+    }
     CommandSpec spec = command.getCommandSpec();
-    for (int i = 1; i < arguments.length; i++) {
+    for (int i = first; i < arguments.length; i++) {
       OptionSpec option = spec.findOption(arguments[i]);
       if (option == null || option.arity().min() == 0) {
         continue;

@@ -29,7 +29,6 @@ import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
 import java.util.SplittableRandom;
-import java.util.function.ToDoubleFunction;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -158,7 +157,7 @@ public final class Bench implements Runnable {
         speed(
             decodes,
             rooflines.stream().map(r -> r.bytesPerSecond() / model.bytesPerToken() * batch));
-    return new Result(model, type, cpu, median(rooflines), prefill, decode, peak);
+    return new Result(model, type, cpu, Roofline.median(rooflines), prefill, decode, peak);
   }
 
   /**
@@ -183,20 +182,6 @@ public final class Bench implements Runnable {
     Arrays.sort(sorted);
     int n = sorted.length;
     return (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
-  }
-
-  private static Optional<Roofline> median(List<Roofline> rooflines) {
-    if (rooflines.isEmpty()) {
-      return Optional.empty();
-    }
-    ToDoubleFunction<ToDoubleFunction<Roofline>> of =
-        field -> median(rooflines.stream().mapToDouble(field).toArray());
-    return Optional.of(
-        new Roofline(
-            of.applyAsDouble(Roofline::bytesPerSecond),
-            of.applyAsDouble(Roofline::floatOps),
-            of.applyAsDouble(Roofline::int8Ops),
-            of.applyAsDouble(Roofline::bf16Ops)));
   }
 
   /** Operations per second of the arithmetic that the kernels use for a type of weights. */

@@ -6,7 +6,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
@@ -22,6 +24,7 @@ import java.util.stream.Stream;
  * @param memory bytes of the machine; 0 if unknown
  * @param available bytes of it that a program can have now; 0 if unknown
  * @param memoryLimit bytes that the control group allows, if it limits them
+ * @param cache bytes of the last-level caches together; 0 if unknown
  */
 record Processor(
     String name,
@@ -31,12 +34,14 @@ record Processor(
     List<String> features,
     long memory,
     long available,
-    Optional<Long> memoryLimit) {
+    Optional<Long> memoryLimit,
+    long cache) {
   private static final Set<String> KERNEL_FEATURES =
       Set.of(
           "sse4_2", "avx", "f16c", "fma", "avx2", "bmi2", "avx_vnni", "avx512f", "avx512bw",
           "avx512dq", "avx512vl", "avx512_vnni", "avx512_bf16", "avx512_fp16", "avx512_vbmi",
           "amx_tile", "amx_int8", "amx_bf16");
+  private static final Path CPUS = Path.of("/sys/devices/system/cpu");
   private static final Path CGROUPS = Path.of("/sys/fs/cgroup");
 
   static Processor ofMachine() {
@@ -52,7 +57,33 @@ record Processor(
         field(info, "flags").map(Processor::kernelFeatures).orElse(List.of()),
         kilobytes(memory, "MemTotal"),
         kilobytes(memory, "MemAvailable"),
-        readMemoryLimit());
+        readMemoryLimit(),
+        readCache());
+  }
+
+  /** Bytes that this process can have now. */
+  long free() {
+    long free = available == 0 ? Long.MAX_VALUE : available;
+    return Math.min(free, memoryLimit.orElse(Long.MAX_VALUE));
+  }
+
+  /** Each last-level cache once, however many processors share it. */
+  private static long readCache() {
+    Map<String, Long> caches = new HashMap<>();
+    for (int cpu = 0; Files.isDirectory(CPUS.resolve("cpu" + cpu)); cpu++) {
+      Path levels = CPUS.resolve("cpu" + cpu).resolve("cache");
+      int level = 0;
+      while (Files.isDirectory(levels.resolve("index" + (level + 1)))) {
+        level++;
+      }
+      Path last = levels.resolve("index" + level);
+      List<String> size = lines(last.resolve("size"));
+      List<String> shared = lines(last.resolve("shared_cpu_list"));
+      if (!size.isEmpty() && !shared.isEmpty() && size.getFirst().matches("\\d{1,12}K")) {
+        caches.put(shared.getFirst(), 1024 * Long.parseLong(size.getFirst().replace("K", "")));
+      }
+    }
+    return caches.values().stream().mapToLong(Long::longValue).sum();
   }
 
   private static List<String> kernelFeatures(String flags) {
