@@ -66,6 +66,15 @@ class ReadmeTest {
     assertThat(Files.readAllLines(out)).hasSize(1);
   }
 
+  @Test
+  void benchKernelsMeasuresWhatTheFilterPicks() throws IOException {
+    String command = "bench kernels --filter norm/f32/1x";
+    assertThat(Files.readString(readme())).contains("    ./tokamak " + command + "\n");
+    assertThat(Cli.run(arguments(command)).done().out())
+        .startsWith("kernel ")
+        .contains("norm/f32/1x2048 ", "norm/f32/1x16x128 ");
+  }
+
   private static String[] arguments(String command) {
     List<String> arguments = new ArrayList<>();
     Matcher word = WORD.matcher(command);

@@ -26,10 +26,11 @@ import java.util.function.IntConsumer;
  * <p>The time of one run is that of a program in which the operation runs r times, less that of a
  * program in which it runs once, by r − 1: what a step costs beside the operation falls out, and
  * what a backend gains by running neighbours together stays. Each run has weights, or a layer of the
- * cache, of its own; r is such that these are {@code coldBytes} together, or until they take {@value
- * #PROGRAM_SECONDS} seconds, when reading them is not what takes the time. Activations are, as in a
- * model, what was written just before: in a cache, if they fit one. So operations without weights may
- * beat the memory's bandwidth.
+ * cache, of its own; r is such that these are {@code coldBytes} together, too much for the caches.
+ * Where that takes more than {@value #PROGRAM_SECONDS} seconds, r is smaller: there it is not reading
+ * them that takes the time. No r is above {@value #MOST_REPEATS}. Activations are, as in a model, what
+ * was written just before: in a cache, if they fit one. So operations without weights may beat the
+ * memory's bandwidth.
  */
 public final class KernelBench {
   private static final double PROGRAM_SECONDS = 0.1;
@@ -44,7 +45,7 @@ public final class KernelBench {
   /** Runs in a program of an operation that has no weights. */
   private static final int WARM_REPEATS = 256;
 
-  private static final int MOST_REPEATS = 4096;
+  private static final int MOST_REPEATS = 1024;
 
   /** Values of a kernel, and as many again for whatever its backend needs. */
   private static final int VALUES = 8;
@@ -212,7 +213,7 @@ public final class KernelBench {
       Arrays.sort(seconds, 0, done);
       double median = (seconds[(done - 1) / 2] + seconds[done / 2]) / 2;
       if (median <= 0) {
-        return new Row.Skipped("too quick to be told from the step's own time");
+        return new Row.Skipped("lost in the noise of the steps that it is part of");
       }
       Operation operation =
           many.operations().stream().filter(kernel::measures).findFirst().orElseThrow();
