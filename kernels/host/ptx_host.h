@@ -213,8 +213,9 @@ inline uint16_t float_to_half(float value) {
   return static_cast<uint16_t>(sign | ((rounded - (112u << 23)) >> 13));
 }
 
-// ---- memory and barriers -------------------------------------------------------------------
+// ---- threads, memory and barriers ----------------------------------------------------------
 
+inline int lane() { return emu::current->lane; }
 template <int BYTES>
 void count_conflicts(const void* shared, emu::Where where = emu::Where::here()) {
   static_assert(BYTES == 4 || BYTES == 8 || BYTES == 16);

@@ -150,44 +150,66 @@ FN char* chunk_of(char* plane, int row, int chunk) {
   return plane + row * (2 * Dim) + ((chunk ^ (row & 7)) << 4);
 }
 
-/** Writes 8 values to the planes of their high and low parts. */
-template <int Dim>
-FN void write_parts(char* high, char* low, int row, int chunk, const float (&value)[8]) {
-  Pair part[4];
-  for (int i = 0; i < 4; i++) part[i] = split(value[2 * i], value[2 * i + 1]);
-  *reinterpret_cast<uint4*>(chunk_of<Dim>(high, row, chunk)) =
-      make_uint4(part[0].high, part[1].high, part[2].high, part[3].high);
-  *reinterpret_cast<uint4*>(chunk_of<Dim>(low, row, chunk)) =
-      make_uint4(part[0].low, part[1].low, part[2].low, part[3].low);
+/** 8 values of a row in parts, two a word. */
+struct Chunk {
+  uint32_t high[4], low[4];
+};
+
+FN Chunk split_chunk(const float (&value)[8]) {
+  Chunk chunk;
+  for (int i = 0; i < 4; i++) {
+    const Pair pair = split(value[2 * i], value[2 * i + 1]);
+    chunk.high[i] = pair.high;
+    chunk.low[i] = pair.low;
+  }
+  return chunk;
 }
 
-/** 8 values of a row of a tile of the cache, from 8 * chunk on. */
-FN void widen(const CacheLayer& cache, const char* tile, int row, int chunk, float (&value)[8]) {
+FN void write_words(char* place, const uint32_t (&word)[4]) {
+  *reinterpret_cast<uint4*>(place) = make_uint4(word[0], word[1], word[2], word[3]);
+}
+
+/** 8 values of a row of a tile of the cache. `finite` becomes false if they are not. */
+template <int Type>
+FN Chunk read_chunk(const CacheLayer& cache, const char* tile, int row, int number, bool& finite) {
   const char* const from = tile + row * cache.row_bytes;
-  if (cache.type == TYPE_F32) {
-    const float4 a = reinterpret_cast<const float4*>(from)[2 * chunk];
-    const float4 b = reinterpret_cast<const float4*>(from)[2 * chunk + 1];
-    value[0] = a.x, value[1] = a.y, value[2] = a.z, value[3] = a.w;
-    value[4] = b.x, value[5] = b.y, value[6] = b.z, value[7] = b.w;
-    return;
-  }
-  if (cache.type == TYPE_Q8_0) {
-    const uint2 words = reinterpret_cast<const uint2*>(from)[chunk];
-    const float scale = ptx::half_to_float(*reinterpret_cast<const uint16_t*>(
-        cache_scale(tile, row, chunk / (cache_block / 8), cache.head_dim)));
+  if constexpr (Type == TYPE_BF16) {
+    const uint4 words = reinterpret_cast<const uint4*>(from)[number];
+    const Chunk chunk{{words.x, words.y, words.z, words.w}, {}};
+    float zero = 0;
     for (int i = 0; i < 4; i++) {
-      value[i] = scale * static_cast<float>(static_cast<int8_t>(words.x >> (8 * i)));
-      value[4 + i] = scale * static_cast<float>(static_cast<int8_t>(words.y >> (8 * i)));
+      zero = fmaf(ptx::bf16_low(chunk.high[i]), 0, fmaf(ptx::bf16_high(chunk.high[i]), 0, zero));
     }
-    return;
-  }
-  const uint4 loaded = reinterpret_cast<const uint4*>(from)[chunk];
-  const uint32_t words[4] = {loaded.x, loaded.y, loaded.z, loaded.w};
-  for (int i = 0; i < 4; i++) {
-    const bool half = cache.type == TYPE_F16;
-    value[2 * i] = half ? ptx::half_to_float(static_cast<uint16_t>(words[i])) : ptx::bf16_low(words[i]);
-    value[2 * i + 1] =
-        half ? ptx::half_to_float(static_cast<uint16_t>(words[i] >> 16)) : ptx::bf16_high(words[i]);
+    finite = zero == 0;
+    return chunk;
+  } else {
+    float value[8], zero = 0;
+    if constexpr (Type == TYPE_Q8_0) {
+      const uint2 words = reinterpret_cast<const uint2*>(from)[number];
+      const float scale = ptx::half_to_float(*reinterpret_cast<const uint16_t*>(
+          cache_scale(tile, row, number / (cache_block / 8), cache.head_dim)));
+      for (int i = 0; i < 4; i++) {
+        value[i] = scale * static_cast<float>(static_cast<int8_t>(words.x >> (8 * i)));
+        value[4 + i] = scale * static_cast<float>(static_cast<int8_t>(words.y >> (8 * i)));
+      }
+      zero = scale * 0;
+    } else if constexpr (Type == TYPE_F16) {
+      const uint4 words = reinterpret_cast<const uint4*>(from)[number];
+      const uint32_t word[4] = {words.x, words.y, words.z, words.w};
+      for (int i = 0; i < 4; i++) {
+        value[2 * i] = ptx::half_to_float(static_cast<uint16_t>(word[i]));
+        value[2 * i + 1] = ptx::half_to_float(static_cast<uint16_t>(word[i] >> 16));
+      }
+      for (int i = 0; i < 8; i++) zero = fmaf(value[i], 0, zero);
+    } else {
+      const float4 first = reinterpret_cast<const float4*>(from)[2 * number];
+      const float4 second = reinterpret_cast<const float4*>(from)[2 * number + 1];
+      value[0] = first.x, value[1] = first.y, value[2] = first.z, value[3] = first.w;
+      value[4] = second.x, value[5] = second.y, value[6] = second.z, value[7] = second.w;
+      for (int i = 0; i < 8; i++) zero = fmaf(value[i], 0, zero);
+    }
+    finite = zero == 0;
+    return split_chunk(value);
   }
 }
 
@@ -204,6 +226,7 @@ struct Block {
   const int32_t* pages;  // of the run's sequence
   int keys;              // that its furthest row sees
   int steps;             // of 16 values, that a head has
+  bool exact;            // keys and values are bfloat16: low parts are all 0
   int warp, lane, m_tile, share;
   int position[2];  // of the lane's queries; -1: no such query
   int furthest;     // of the warp's
@@ -217,6 +240,7 @@ struct Block {
         kv_head(static_cast<int>(blockIdx.x) % attention.cache.kv_heads),
         piece(static_cast<int>(blockIdx.x) / attention.cache.kv_heads),
         steps((attention.cache.head_dim + 15) / 16),
+        exact(attention.cache.type == TYPE_BF16),
         warp(static_cast<int>(threadIdx.x) / 32),
         lane(static_cast<int>(threadIdx.x) % 32),
         m_tile(warp / Shape::sharers),
@@ -277,7 +301,9 @@ struct Block {
           const int d = 8 * chunk + i;
           value[i] = from.row >= 0 && d < dim ? q[d] : 0;
         }
-        write_parts<Dim>(q_high, q_low, number, chunk, value);
+        const Chunk parts = split_chunk(value);
+        write_words(chunk_of<Dim>(q_high, number, chunk), parts.high);
+        write_words(chunk_of<Dim>(q_low, number, chunk), parts.low);
       }
     }
   }
@@ -309,32 +335,60 @@ struct Block {
       ptx::copy_wait<0>();
     }
     __syncthreads();  // all copies have landed, and nobody reads the planes any more
-    const CacheLayer& cache = work.cache;
-    const char* const from = loads + (number & (work.stages - 1)) * 2 * cache.tile_bytes;
-    const int first_key = number / 2 * tile_keys, chunks = cache_row(cache.head_dim) / 8;
     if (!Values && threadIdx.x < tile_keys) broken[threadIdx.x] = 0;
-    for (int key = static_cast<int>(threadIdx.x) / 8; key < tile_keys; key += threads / 8) {
-      for (int chunk = lane % 8; chunk < 2 * steps; chunk += 8) {
-        float value[8] = {};
-        if (first_key + key < keys && chunk < chunks) {
-          widen(cache, from + key / TK_PAGE_TOKENS * cache.tile_bytes, key % TK_PAGE_TOKENS, chunk,
-                value);
-        }
-        if (Values) {
-          float zero = 0;
-          for (int i = 0; i < 8; i++) zero = fmaf(value[i], 0, zero);
-          if (!(zero == 0)) {
-            atomicMax(&broken[key], 1);
-            for (int i = 0; i < 8; i++) value[i] = 0;
-          }
-        }
-        write_parts<Dim>(high, low, key, chunk, value);
-      }
+    switch (work.cache.type) {
+      case TYPE_F16:
+        spread<TYPE_F16, Values>(number);
+        break;
+      case TYPE_BF16:
+        spread<TYPE_BF16, Values>(number);
+        break;
+      case TYPE_Q8_0:
+        spread<TYPE_Q8_0, Values>(number);
+        break;
+      default:
+        spread<TYPE_F32, Values>(number);
     }
     __syncthreads();  // the planes are whole, and the load's place is free
   }
 
-  FN PartsA load_q(int step) const {
+  /** A thread has a row of each of the load's two pages, and every 8th chunk of it. */
+  template <int Type, bool Values>
+  FN void spread(int number) {
+    static_assert(threads / 8 == TK_PAGE_TOKENS);
+    const CacheLayer& cache = work.cache;
+    const char* const from = loads + (number & (work.stages - 1)) * 2 * cache.tile_bytes;
+    const int first_key = number / 2 * tile_keys, chunks = cache_row(cache.head_dim) / 8;
+    const int row = static_cast<int>(threadIdx.x) / 8;
+    char* const place = chunk_of<Dim>(high, row, lane % 8);
+#pragma unroll 1
+    for (int page = 0; page < 2; page++) {
+      const int key = TK_PAGE_TOKENS * page + row;
+      const bool seen = first_key + key < keys;
+      for (int i = 0; i < Dim / 64; i++) {
+        const int chunk = 8 * i + lane % 8;
+        if (chunk >= 2 * steps) continue;
+        Chunk parts{};
+        if (seen && chunk < chunks) {
+          bool finite;
+          parts = read_chunk<Type>(cache, from + page * cache.tile_bytes, row, chunk, finite);
+          if (Values && !finite) {
+            atomicMax(&broken[key], 1);
+            parts = Chunk{};
+          }
+          if (!Values && Type == TYPE_BF16 && !finite) {  // as the low part of an infinity would be
+            for (int word = 0; word < 4; word++) parts.high[word] = 0x7fff7fff;
+          }
+        }
+        // 16 rows and 8 chunks further on, chunk_of permutes alike
+        char* const to = place + page * (TK_PAGE_TOKENS * 2 * Dim) + i * 128;
+        write_words(to, parts.high);
+        if (Type != TYPE_BF16) write_words(to + Shape::plane_bytes, parts.low);
+      }
+    }
+  }
+
+  FN PartsA load_q(int lane, int step) const {
     PartsA a;
     const int row = 16 * m_tile + lane % 16, chunk = 2 * step + lane / 16;
     ptx::load_matrix_x4(a.high, chunk_of<Dim>(q_high, row, chunk));
@@ -343,32 +397,51 @@ struct Block {
   }
 
   /** b of 8 keys and 16 values of each. */
-  FN PartsB load_k(int first_key, int step) const {
-    uint32_t b[4];
+  FN void load_k(int lane, int first_key, int step, PartsB& b) const {
+    uint32_t word[4];
     char* const plane = lane < 16 ? high : low;
-    ptx::load_matrix_x4(b, chunk_of<Dim>(plane, first_key + lane % 8, 2 * step + lane / 8 % 2));
-    return {{b[0], b[1]}, {b[2], b[3]}};
+    ptx::load_matrix_x4(word, chunk_of<Dim>(plane, first_key + lane % 8, 2 * step + lane / 8 % 2));
+    b = {{word[0], word[1]}, {word[2], word[3]}};
+  }
+  FN void load_k(int lane, int first_key, int step, ExactB& b) const {
+    ptx::load_matrix_x2(b.value,
+                        chunk_of<Dim>(high, first_key + lane % 8, 2 * step + lane / 8 % 2));
   }
 
   /** b of 16 keys and 8 values of each, turned. */
-  FN PartsB load_v(int first_key, int chunk) const {
-    uint32_t b[4];
+  FN void load_v(int lane, int first_key, int chunk, PartsB& b) const {
+    uint32_t word[4];
     char* const plane = lane < 16 ? high : low;
-    ptx::load_matrix_x4_transposed(b, chunk_of<Dim>(plane, first_key + lane % 16, chunk));
-    return {{b[0], b[1]}, {b[2], b[3]}};
+    ptx::load_matrix_x4_transposed(word, chunk_of<Dim>(plane, first_key + lane % 16, chunk));
+    b = {{word[0], word[1]}, {word[2], word[3]}};
+  }
+  FN void load_v(int lane, int first_key, int chunk, ExactB& b) const {
+    ptx::load_matrix_x2_transposed(b.value, chunk_of<Dim>(high, first_key + lane % 16, chunk));
+  }
+
+  /** sum += q . key of this warp's keys. */
+  template <class Keys>
+  FN void add_scores(float (&sum)[Shape::keys / 8][4]) const {
+    const int lane = ptx::lane();
+#pragma unroll 2
+    for (int step = 0; step < steps; step++) {
+      const PartsA a = load_q(lane, step);
+      for (int i = 0; i < Shape::keys / 8; i++) {
+        Keys b;
+        load_k(lane, share * Shape::keys + 8 * i, step, b);
+        multiply(sum[i], a, b);
+      }
+    }
   }
 
   /** s = q . key: of the m tile's 16 queries and all 32 keys, of which this warp computes some. */
   FN void multiply_keys(bool active, float (&s)[key_vectors][4]) const {
     constexpr int own = Shape::keys / 8;
     float sum[own][4] = {};
-    if (active) {
-      for (int step = 0; step < steps; step++) {
-        const PartsA a = load_q(step);
-        for (int i = 0; i < own; i++) {
-          multiply(sum[i], a, load_k(share * Shape::keys + 8 * i, step));
-        }
-      }
+    if (active && exact) {
+      add_scores<ExactB>(sum);
+    } else if (active) {
+      add_scores<PartsB>(sum);
     }
     if constexpr (Shape::sharers == 1) {
       for (int i = 0; i < own; i++) {
@@ -378,6 +451,7 @@ struct Block {
       float* const place = scores + lane / 4 * score_row + lane % 4 * 2;
       for (int i = 0; i < own; i++) {
         float* const to = place + share * Shape::keys + 8 * i;
+        ptx::count_conflicts<8>(to);
         *reinterpret_cast<float2*>(to) = make_float2(sum[i][0], sum[i][1]);
         *reinterpret_cast<float2*>(to + 8 * score_row) = make_float2(sum[i][2], sum[i][3]);
       }
@@ -423,8 +497,9 @@ struct Block {
   }
 
   /** o += p . values, for this warp's columns. */
-  FN void multiply_values(int first_key, const float (&p)[key_vectors][4],
-                          Sums<vectors>& sums) const {
+  template <class Values>
+  FN void add_values(const float (&p)[key_vectors][4], float (&o)[vectors][4]) const {
+    const int lane = ptx::lane();
     for (int i = 0; i < tile_keys / 16; i++) {
       PartsA a;
       for (int j = 0; j < 4; j++) {  // parts.cuh has the places
@@ -435,8 +510,20 @@ struct Block {
       }
       for (int vector = 0; vector < vectors; vector++) {
         const int chunk = share * vectors + vector;
-        if (chunk < 2 * steps) multiply(sums.o[vector], a, load_v(16 * i, chunk));
+        if (chunk >= 2 * steps) continue;
+        Values b;
+        load_v(lane, 16 * i, chunk, b);
+        multiply(o[vector], a, b);
       }
+    }
+  }
+
+  FN void multiply_values(int first_key, const float (&p)[key_vectors][4],
+                          Sums<vectors>& sums) const {
+    if (exact) {
+      add_values<ExactB>(p, sums.o);
+    } else {
+      add_values<PartsB>(p, sums.o);
     }
     const unsigned bad = __ballot_sync(whole_warp, broken[lane] != 0);
     if (bad != 0) {

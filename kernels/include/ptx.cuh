@@ -161,7 +161,7 @@ FN uint16_t float_to_half(float value) {
   return half;
 }
 
-// ---- memory and barriers -------------------------------------------------------------------
+// ---- threads, memory and barriers ----------------------------------------------------------
 
 /** Reads what is read once: it takes no room in the first-level cache. sm_70. */
 FN uint4 load_streaming(const uint4* address) {
@@ -176,6 +176,13 @@ FN uint4 load_streaming(const uint4* address) {
  *  once. Nothing on a device; emulated, the cycles that bank conflicts add are counted. */
 template <int BYTES>
 FN void count_conflicts(const void*) {}
+
+/** The thread's lane, read anew: what is computed from it is not kept in registers over a loop. */
+FN int lane() {
+  int value;
+  asm volatile("mov.u32 %0, %%laneid;" : "=r"(value));
+  return value;
+}
 
 /** Named barrier `id` (1 to 15; 0 is __syncthreads) of `threads` threads, whole warps. What they
  *  wrote before is visible to them behind it. */
