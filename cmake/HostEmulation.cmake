@@ -24,6 +24,8 @@ function(tokamak_emulate target)
   set_source_files_properties(${kernel_sources} PROPERTIES LANGUAGE CXX)
   add_library(${target} STATIC ${ARGN} $<TARGET_OBJECTS:tokamak_emulator>)
   target_link_libraries(${target} PUBLIC tokamak_options)
-  target_compile_options(${target} PRIVATE -Wno-unknown-pragmas) # "unroll" is nvcc's
+  # "unroll" is nvcc's. GCC 12's SLP vectorizer merges the loads of four single floats into one that
+  # wants 16-byte alignment where another branch reads them as a float4.
+  target_compile_options(${target} PRIVATE -Wno-unknown-pragmas -fno-tree-slp-vectorize)
   target_include_directories(${target} PRIVATE ${kernels} ${kernels}/include ${kernels}/../native)
 endfunction()

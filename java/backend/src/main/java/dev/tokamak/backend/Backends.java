@@ -51,6 +51,11 @@ public final class Backends {
       }
     }
 
+    /** The same for another backend. */
+    Options with(String name) {
+      return new Options(name, threads, cpuLevel, lockMemory);
+    }
+
     public static Options defaults() {
       return new Options(AUTO, OptionalInt.empty(), Optional.empty(), false);
     }
@@ -75,10 +80,12 @@ public final class Backends {
     return ALL.stream().map(Entry::name).toList();
   }
 
-  /** Looks at every backend. */
+  /** Looks at every backend, as if it were the one asked for. */
   public static List<Probe> probe(Options options) {
     return ALL.stream()
-        .map(entry -> new Probe(entry.name, entry.obstacle.apply(options, List.of())))
+        .map(
+            entry ->
+                new Probe(entry.name, entry.obstacle.apply(options.with(entry.name), List.of())))
         .toList();
   }
 
