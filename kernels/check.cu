@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// check: lowers *failed to the number of this operation where its output holds a NaN or an infinity,
-// so that the first of a step remains.
+// check: lowers *failed to the number of an operation whose output holds a NaN or an infinity, so
+// that the first of a step remains.
 //   x [rows, width]
 //   grid: 1024 numbers a block of 256 threads     bytes: 4 a number     operations: 1
 

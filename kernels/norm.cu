@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// norm: RMS norm (Zhang and Sennrich 2019) over groups of dim values; a group is the whole row, or a
-// head where the model norms queries and keys.
+// norm: RMS norm (Zhang and Sennrich 2019) over groups of dim values; a group is the whole row, or
+// a head where the model norms queries and keys.
 //   x, out [rows, width], weight [dim]; out = x / sqrt(mean(x^2) + epsilon) * weight; out may be x:
 //   a thread writes only where it alone has read
 //   grid: a block of 512 threads a group; up to 512 values, a warp a group and 8 of them a block

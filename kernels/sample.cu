@@ -136,7 +136,9 @@ struct List {
   int* ids;
 };
 
-__host__ __device__ constexpr int64_t list_bytes(int64_t vocab) { return (12 * vocab + 255) / 256 * 256; }
+__host__ __device__ constexpr int64_t list_bytes(int64_t vocab) {
+  return (12 * vocab + 255) / 256 * 256;
+}
 
 FN List list_of(void* scratch, int64_t row, int vocab) {
   auto* logits =

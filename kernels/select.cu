@@ -2,7 +2,7 @@
 //
 // select: copies the rows whose logits are wanted.
 //   x [n, width], out [m, width]; row j of out is row output_rows[j] of x
-//   grid: row by row, 1024 numbers a block of 256 threads     bytes: 8 a number     operations: none
+//   grid: row by row, 1024 numbers a block of 256 threads     bytes: 8 a number
 
 #include "arguments.h"
 #include "launch.cuh"

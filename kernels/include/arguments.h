@@ -50,7 +50,8 @@ class Arguments {
   }
 
   Arguments& aligned(const char* name, const void* value, int unit) {
-    if (status_ == TK_OK && reinterpret_cast<uintptr_t>(value) % static_cast<uintptr_t>(unit) != 0) {
+    const auto address = reinterpret_cast<uintptr_t>(value);
+    if (status_ == TK_OK && address % static_cast<uintptr_t>(unit) != 0) {
       status_ = refuse(TK_BAD_ARGUMENT, "%s: %s=%p, must be a multiple of %d", function_, name,
                        value, unit);
     }

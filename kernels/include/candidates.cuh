@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a block does with the tokens of one row of logits: cut to the first of an order, and find the
-// token at which a sum of probabilities passes a number. The order is by falling key, ties to the
-// lower token. Nothing is sorted: the place of a cut is found by radix selection, eight bits of the
-// key a pass, and only what is left of the row is written to a list.
+// What a block does with the tokens of one row of logits: cut to the first of an order, and find
+// the token at which a sum of probabilities passes a number. The order is by falling key, ties to
+// the lower token. Nothing is sorted: the place of a cut is found by radix selection, eight bits
+// of the key a pass, and only what is left of the row is written to a list.
 //
 // All threads of the block call each function, with the same arguments.
 
@@ -167,8 +167,8 @@ class Candidates {
     return found < count_ ? found : 0;  // none: a NaN is in the way
   }
 
-  /** Makes a list of all, whose logits change(logits) may then change, by any thread; the ids it may
-   *  use as it likes. It ends with a barrier. */
+  /** Makes a list of all, whose logits change(logits, ids) may change, by any thread; the ids it
+   *  may use as it likes. It ends with a barrier. */
   template <class Change>
   FN void list_all(const Change& change) {
     each([&](int i) { logits_[i] = row_[i]; });
@@ -216,8 +216,8 @@ class Candidates {
     }
   }
 
-  /** Where the order of falling key(index) is to be cut, so that what stays is the shortest beginning
-   *  with a sum of weights that reaches `target`. */
+  /** Where the order of falling key(index) is to be cut, so that what stays is the shortest
+   *  beginning with a sum of weights that reaches `target`. */
   template <class Key, class Weight>
   FN Cut cut(Mass target, const Key& key, const Weight& weight) const {
     Cut cut{0, 64, 0};
