@@ -16,7 +16,7 @@
 namespace tokamak::cuda {
 
 // Far above any model, far below where a product of a few of them overflows.
-constexpr int64_t most_rows = 1 << 20;
+constexpr int64_t most_rows = 65535;  // what a grid has of y and of z
 constexpr int64_t most_width = int64_t{1} << 28;
 constexpr int64_t most_numbers = int64_t{1} << 33;  // of an activation: 32 GiB
 

@@ -28,14 +28,20 @@ struct Grid {
 
 #if defined(__CUDACC__)
 
+/** What a block may have where capability is 8.6, 8.9 or 12.0; others grant more. */
+constexpr size_t most_shared_bytes = 99 << 10;
+
 /** Starts kernel(arguments...) on a stream. */
 template <class... Parameters, class... Arguments>
 int launch(void* stream, const Grid& grid, void (*kernel)(Parameters...), Arguments... arguments) {
   if (grid.shared_bytes > (48 << 10)) {  // a kernel has to ask for more
+    // Always for as much: the attribute is the kernel's, and a launch with less, by another thread
+    // or for another model, must not take it from one that comes between or lies in a graph.
+    const size_t least = most_shared_bytes;
+    const size_t bytes = grid.shared_bytes > least ? grid.shared_bytes : least;
     const cudaError_t error =
         cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
-                             cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             static_cast<int>(grid.shared_bytes));
+                             cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
     if (error != cudaSuccess) {
       cudaGetLastError();  // else the next launch would be told of it
       return refuse_device(error, "%lld bytes of shared memory for a kernel: %s",
