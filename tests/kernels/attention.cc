@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// store and attention together: the rows are the positions of one sequence. The cache is full of
-// NaN before: nothing that a row does not see may reach it.
+// store and attention together: the rows are the positions of sequences that take turns. The cache
+// is full of NaN before: nothing that a row does not see may reach it.
 
 #include "machine.h"
 #include "tokamak/tokamak.h"
@@ -11,21 +11,23 @@ namespace {
 
 struct Attention : Problem {
   std::string type;
-  int64_t heads, kv_heads, head_dim;
+  int64_t sequences, heads, kv_heads, head_dim;
   float scale;
   std::vector<float> q, k, v;  // [rows, heads or kv_heads, head_dim]
 
   std::vector<float> run(Machine& machine, int chunk) const override {
-    const int pages = static_cast<int>((rows + TK_PAGE_TOKENS - 1) / TK_PAGE_TOKENS);
+    const int64_t longest = (rows + sequences - 1) / sequences;
+    const int pages = static_cast<int>((longest + TK_PAGE_TOKENS - 1) / TK_PAGE_TOKENS);
+    const int all_pages = static_cast<int>(sequences) * pages;
     const int number = type_of(type).number, layers = 2, layer = 1;
     const int groups = static_cast<int>(kv_heads), dim = static_cast<int>(head_dim);
     const int64_t q_width = heads * head_dim, kv_width = kv_heads * head_dim;
-    const auto program = machine.program(chunk, 1, 1, pages);
-    const Array<uint8_t> cache(machine, machine.cache_bytes(number, layers, groups, dim, pages));
+    const auto program = machine.program(chunk, 1, static_cast<int>(sequences), pages);
+    const Array<uint8_t> cache(machine, machine.cache_bytes(number, layers, groups, dim, all_pages));
     Array<float> step_q(machine, chunk * q_width), step_k(machine, chunk * kv_width),
         step_v(machine, chunk * kv_width);
     const Array<float> result(machine, chunk * q_width);
-    program->cache(number, layers, groups, dim, pages, cache.data());
+    program->cache(number, layers, groups, dim, all_pages, cache.data());
     program->store(layer, step_k.data(), step_v.data());
     program->attention(layer, step_q.data(), heads, scale, result.data());
     std::vector<float> out;
@@ -34,7 +36,8 @@ struct Attention : Problem {
       step_k.write(k.data() + first * kv_width, n * kv_width);
       step_v.write(v.data() + first * kv_width, n * kv_width);
       for (int i = 0; i < n; i++) {
-        program->positions[static_cast<size_t>(i)] = static_cast<int32_t>(first + i);
+        program->positions[static_cast<size_t>(i)] = static_cast<int32_t>((first + i) / sequences);
+        program->sequences[static_cast<size_t>(i)] = static_cast<int32_t>((first + i) % sequences);
       }
       program->step(n, 0);
       const std::vector<float> step = result.read(n * q_width);
@@ -64,12 +67,12 @@ struct Attention : Problem {
   }
 
   /**
-   * One query over the first `seen` positions. The sizes that are rounded are those of exact
+   * One query over the first `seen` positions of a sequence that begins at keys and in. The sizes that are rounded are those of exact
    * arithmetic in the order of d and t; other orders pass through sums of about the same size.
    */
   void attend(const float* query, const float* keys, const float* in, int64_t seen,
               Products products, Plain& out) const {
-    const int64_t stride = kv_heads * head_dim;
+    const int64_t stride = sequences * kv_heads * head_dim;
     const Parts parts = type == "Q8_0" ? Parts::more : parts_of(type);  // scaled before the product
     const auto pages = static_cast<double>((seen + TK_PAGE_TOKENS - 1) / TK_PAGE_TOKENS);
     // A score that is off by its slack makes its weight e^slack times as large.
@@ -120,9 +123,10 @@ struct Attention : Problem {
     const std::vector<float> keys = cached(k), in = cached(v);
     for (int64_t row = 0; row < rows; row++) {
       for (int64_t head = 0; head < heads; head++) {
-        const int64_t kv_head = head / (heads / kv_heads) * head_dim;
-        attend(q.data() + (row * heads + head) * head_dim, keys.data() + kv_head,
-               in.data() + kv_head, row + 1, products, out);
+        const int64_t begin =
+            (row % sequences * kv_heads + head / (heads / kv_heads)) * head_dim;
+        attend(q.data() + (row * heads + head) * head_dim, keys.data() + begin, in.data() + begin,
+               row / sequences + 1, products, out);
       }
     }
   }
@@ -133,11 +137,13 @@ struct Attention : Problem {
 std::unique_ptr<Problem> make_attention(const Case& c, Random& random) {
   auto attention = std::make_unique<Attention>();
   attention->rows = c.number("rows");
+  attention->sequences = c.number("sequences");
   attention->heads = c.number("heads");
   attention->kv_heads = c.number("kv_heads");
   attention->head_dim = c.number("head_dim");
   attention->products =
-      attention->rows * attention->rows * attention->heads * attention->head_dim;
+      attention->rows * attention->rows / attention->sequences * attention->heads *
+      attention->head_dim;
   attention->type = c.text("type");
   attention->scale = static_cast<float>(1 / std::sqrt(static_cast<double>(attention->head_dim)));
   const int64_t kv_width = attention->kv_heads * attention->head_dim;

@@ -154,12 +154,16 @@ TK_API int tk_cuda_rope_store(tk_cuda_step* step, int layer, float* q, int64_t h
                               int64_t table_rows);
 
 /** Bytes of scratch memory that tk_cuda_attention needs for q [rows, heads * head_dim] and
- *  sequences of at most `positions` tokens; may be 0. Calls of one stream may share it. */
+ *  sequences of at most `positions` tokens, those of a step's pages_per_sequence; may be 0, -1: not
+ *  supported (head_dim is at most 256). Calls of one stream may share it. */
 TK_API int64_t tk_cuda_attention_bytes(int rows, int64_t heads, int64_t head_dim,
                                        int64_t positions);
 
 /** Causal attention with grouped heads over the paged cache of one layer:
- *  q, out [n, heads * head_dim]; a row sees the positions 0 .. its own of its own sequence. */
+ *  q, out [n, heads * head_dim]; a row sees the positions 0 .. its own of its own sequence. Rows in
+ *  any order give the same bits; rows of one sequence share what they read where they follow each
+ *  other, and the first 16 rows may use the whole device each: single tokens of long sequences are
+ *  best put first. */
 TK_API int tk_cuda_attention(tk_cuda_step* step, int layer, const float* q, int64_t heads,
                              float scale, void* scratch, float* out);
 

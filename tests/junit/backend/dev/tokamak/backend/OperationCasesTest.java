@@ -54,7 +54,10 @@ class OperationCasesTest {
         return 1e-5; // float32 precision, whatever the type
       }
       return switch (type()) {
-        case F32, F16 -> attention && (outlier || type() == QuantType.F16) ? 1e-2 : 1e-5;
+        case F32, F16 ->
+            attention && (outlier || type() == QuantType.F16)
+                ? 1e-2
+                : attention && backend.equals("cuda") ? 1e-4 : 1e-5; // scores from bfloat16 parts
         case BF16 -> 2e-2;
         default -> attention && outlier ? 1e-1 : 3e-2;
       };
