@@ -16,6 +16,9 @@ import java.util.List;
 public final class Nvml {
   private static final int SUCCESS = 0;
 
+  /** More than any machine has: whatever the library says, the list ends. */
+  private static final int MOST_GPUS = 256;
+
   private Nvml() {}
 
   /**
@@ -61,7 +64,7 @@ public final class Nvml {
     if (call(library, "nvmlDeviceGetCount_v2", count) != SUCCESS) {
       return gpus;
     }
-    for (int index = 0; index < count.getValue(); index++) {
+    for (int index = 0; index < Math.min(count.getValue(), MOST_GPUS); index++) {
       PointerByReference device = new PointerByReference();
       if (call(library, "nvmlDeviceGetHandleByIndex_v2", index, device) != SUCCESS) {
         continue;
