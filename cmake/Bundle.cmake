@@ -22,8 +22,8 @@ file(COPY ${ROOT}/tests/cases/ops DESTINATION ${folder}/checks/cases)
 file(COPY ${ROOT}/java/bundle/THIRD-PARTY.txt DESTINATION ${folder}/licences)
 
 # The device's parts are there where nvcc was.
-set(device ${native}/kernels/device/tokamak_cuda_device_tests)
-if(EXISTS ${device})
+if(EXISTS ${native}/kernels/tokamak_cuda.link)
+  file(GLOB device ${native}/kernels/device/tokamak_cuda_device_tests)
   file(COPY ${device} DESTINATION ${folder}/checks)
   file(GLOB terms ${native}/kernels/NVIDIA-CUDA-EULA.txt)
   file(COPY ${terms} DESTINATION ${folder}/licences)
