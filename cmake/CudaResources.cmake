@@ -5,9 +5,10 @@
 # What the device library costs. CudaCompile.cmake has kept what ptxas said about each object.
 #   size   prints the size of the library, the number of kernel files and of instantiations
 #   check  the same; fails where one is beyond its limit, or a kernel spills that must not
-#   table  a line per kernel: registers, shared memory, spills; and for each way to launch it, as the
-#          emulated tests do, the occupancy of a multiprocessor of compute capability 9.0. LAUNCHES
-#          is what the emulator wrote, PROGRAM the program it ran in
+#   table  a line per kernel: registers, static shared memory, spills; and, as the emulated tests
+#          launch it, threads of a block, the most dynamic shared memory, and what that leaves of a
+#          multiprocessor of compute capability 9.0. LAUNCHES is what the emulator wrote, PROGRAM
+#          the program it ran in
 
 cmake_minimum_required(VERSION 3.22)
 set(most_files 20)
@@ -72,17 +73,24 @@ if(MODE STREQUAL "table")
     set(${output} "${text}" PARENT_SCOPE)
   endfunction()
 
-  # launches_of_KERNEL: a list of THREADS/DYNAMIC SHARED BYTES
+  # threads_KERNEL: of a block, a list; dynamic_KERNEL_THREADS: the most shared memory, bytes
   if(LAUNCHES AND EXISTS "${LAUNCHES}")
     execute_process(COMMAND nm -C ${PROGRAM} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
     file(STRINGS ${LAUNCHES} lines)
     foreach(line IN LISTS lines)
       string(REGEX MATCH "^([0-9a-f]+) ([0-9]+) ([0-9]+)$" _ "${line}")
-      set(launch ${CMAKE_MATCH_2}/${CMAKE_MATCH_3})
+      set(threads ${CMAKE_MATCH_2})
+      set(dynamic ${CMAKE_MATCH_3})
       if(symbols MATCHES "\n0*${CMAKE_MATCH_1} [A-Za-z] ([^\n]+)")
         readable(kernel "${CMAKE_MATCH_1}")
         string(MD5 key "${kernel}")
-        list(APPEND launches_${key} ${launch})
+        if(NOT threads IN_LIST threads_${key})
+          list(APPEND threads_${key} ${threads})
+          set(dynamic_${key}_${threads} 0)
+        endif()
+        if(dynamic GREATER dynamic_${key}_${threads})
+          set(dynamic_${key}_${threads} ${dynamic})
+        endif()
       endif()
     endforeach()
   endif()
@@ -128,16 +136,15 @@ if(MODE STREQUAL "table")
     padded(shared ${shared_${name}} 6)
     padded(spills ${spills_${name}} 6)
     string(REGEX REPLACE "\\(.*" "" short "${kernel}")
-    set(ways ${launches_${key}})
-    if(NOT ways)
-      set(ways "-/-")
+    set(blocks ${threads_${key}})
+    if(NOT blocks)
+      set(blocks "-")
     endif()
-    foreach(way IN LISTS ways)
-      string(REPLACE "/" ";" way "${way}")
-      list(GET way 0 threads)
-      list(GET way 1 dynamic)
+    foreach(threads IN LISTS blocks)
+      set(dynamic "-")
       set(occupied "not launched")
       if(NOT threads STREQUAL "-")
+        set(dynamic ${dynamic_${key}_${threads}})
         math(EXPR all "${shared_${name}} + ${dynamic}")
         occupancy(occupied ${registers_${name}} ${threads} ${all})
       endif()
