@@ -31,7 +31,7 @@
 //
 //   block 128: 4 warps. Of an m tile's 16 queries x 32 keys, its 1, 2 or 4 warps each compute some
 //              keys' scores, exchange them, and each multiply some of the values' columns
-//   bytes      cache of each tile's sequence once, in 1/4 of that as seen by each query; q and out
+//   bytes      the cache of each sequence once, q and out; counted for sequences of full length
 //   operations 4 a query, key and value of a head
 //   needs      head_dim at most 256; less than the template's is not computed
 //

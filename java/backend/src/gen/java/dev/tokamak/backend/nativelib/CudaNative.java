@@ -164,12 +164,16 @@ public static native int tk_cuda_rope_store(@Cast("tk_cuda_step*") long step, in
                               @Cast("int64_t") long table_rows);
 
 /** Bytes of scratch memory that tk_cuda_attention needs for q [rows, heads * head_dim] and
- *  sequences of at most {@code positions} tokens; may be 0. Calls of one stream may share it. */
+ *  sequences of at most {@code positions} tokens, those of a step's pages_per_sequence; may be 0, -1: not
+ *  supported (head_dim is at most 256). Calls of one stream may share it. */
 public static native @Cast("int64_t") long tk_cuda_attention_bytes(int rows, @Cast("int64_t") long heads, @Cast("int64_t") long head_dim,
                                        @Cast("int64_t") long positions);
 
 /** Causal attention with grouped heads over the paged cache of one layer:
- *  q, out [n, heads * head_dim]; a row sees the positions 0 .. its own of its own sequence. */
+ *  q, out [n, heads * head_dim]; a row sees the positions 0 .. its own of its own sequence. Rows in
+ *  any order give the same bits; rows of one sequence share what they read where they follow each
+ *  other, and the first 16 rows may use the whole device each: single tokens of long sequences are
+ *  best put first. */
 public static native int tk_cuda_attention(@Cast("tk_cuda_step*") long step, int layer, @Cast("float*") long q, @Cast("int64_t") long heads,
                              float scale, @Cast("void*") long scratch, @Cast("float*") long out);
 
