@@ -6,10 +6,10 @@
 
 #include <algorithm>
 #include <cfloat>
+#include <chrono>
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
-#include <random>
 
 namespace tokamak::tests {
 namespace {
@@ -114,7 +114,7 @@ void run_case(const Case& c, Make make, const Variations& variations, uint64_t s
 }  // namespace
 
 bool Options::parse(int argc, char** argv, const std::vector<std::string>& names) {
-  seed = std::random_device{}();
+  seed = static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
   bool good = true;
   for (int i = 1; i < argc; i++) {
     const std::string option = argv[i];
