@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.backend.cuda;
 
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.bytedeco.cuda.global.cudart.cudaEventCreate;
 import static org.bytedeco.cuda.global.cudart.cudaEventDestroy;
 import static org.bytedeco.cuda.global.cudart.cudaEventElapsedTime;
@@ -25,6 +26,8 @@ import static org.bytedeco.cuda.global.cudart.cudaStreamDestroy;
 import static org.bytedeco.cuda.global.cudart.cudaStreamEndCapture;
 import static org.bytedeco.cuda.global.cudart.cudaStreamSynchronize;
 
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import org.bytedeco.cuda.cudart.CUevent_st;
 import org.bytedeco.cuda.cudart.CUgraphExec_st;
 import org.bytedeco.cuda.cudart.CUgraph_st;
@@ -68,10 +71,16 @@ final class BytedecoDriver implements CudaDriver {
   @Override
   public Memory memory() {
     use();
-    try (SizeTPointer free = new SizeTPointer(1);
-        SizeTPointer total = new SizeTPointer(1)) {
-      check(cudaMemGetInfo(free, total), "cudaMemGetInfo");
-      return new Memory(free.get(), total.get());
+    try (Arena arena = Arena.ofConfined()) {
+      // Not memory of JavaCPP's own: it gives none to a process that has more than four heaps of
+      // it, and the file of a model is mapped.
+      MemorySegment sizes = arena.allocate(JAVA_LONG, 2);
+      check(
+          cudaMemGetInfo(
+              new SizeTPointer(new Address(sizes.address())),
+              new SizeTPointer(new Address(sizes.address() + JAVA_LONG.byteSize()))),
+          "cudaMemGetInfo");
+      return new Memory(sizes.getAtIndex(JAVA_LONG, 0), sizes.getAtIndex(JAVA_LONG, 1));
     }
   }
 
