@@ -14,9 +14,9 @@
 //   per 256 keys   (m, l, o) is merged into the query's total, and starts again from nothing
 //   at the end     o / l
 //
-// so its bits depend on its position alone. Keys that it does not see get p = 0 and leave m, l and o
-// as they are: it does not matter how far a tile goes for its other queries. Where its own splits
-// of 256 keys are far apart in time or space, `combine` merges what they left, in the same order.
+// so its bits depend on its position alone. Keys that it does not see get p = 0 and leave m, l and
+// o as they are: it does not matter how far a tile goes for its other queries. Where blocks share
+// its splits of 256 keys, `combine` merges what they left, in the same order.
 //
 // Three launches, whose grids depend on the shapes of the step alone; a block without work returns:
 //
@@ -135,7 +135,7 @@ __global__ void __launch_bounds__(threads) attention_combine(const Attention wor
 
 // ---- launches -----------------------------------------------------------------------------
 
-/** Shared memory that every device from capability 8.0 on grants a block: 99 KiB on 8.6, 8.9, 12.0. */
+/** What every device from capability 8.0 on grants a block; 8.6, 8.9 and 12.0 no more than this. */
 constexpr int most_shared = 99 << 10;
 
 /** Two loads under way where they fit, else one. */

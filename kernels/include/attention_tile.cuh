@@ -294,7 +294,8 @@ struct Block {
     for (int number = static_cast<int>(threadIdx.x) / 8; number < Shape::queries;
          number += threads / 8) {
       const Query from = query(number);
-      const float* const q = work.q + (static_cast<int64_t>(from.row) * work.heads + from.head) * dim;
+      const float* const q =
+          work.q + (static_cast<int64_t>(from.row) * work.heads + from.head) * dim;
       for (int chunk = lane % 8; chunk < 2 * steps; chunk += 8) {
         float value[8];
         for (int i = 0; i < 8; i++) {

@@ -23,7 +23,8 @@ struct Attention : Problem {
     const int groups = static_cast<int>(kv_heads), dim = static_cast<int>(head_dim);
     const int64_t q_width = heads * head_dim, kv_width = kv_heads * head_dim;
     const auto program = machine.program(chunk, 1, static_cast<int>(sequences), pages);
-    const Array<uint8_t> cache(machine, machine.cache_bytes(number, layers, groups, dim, all_pages));
+    const int64_t cache_bytes = machine.cache_bytes(number, layers, groups, dim, all_pages);
+    const Array<uint8_t> cache(machine, cache_bytes);
     Array<float> step_q(machine, chunk * q_width), step_k(machine, chunk * kv_width),
         step_v(machine, chunk * kv_width);
     const Array<float> result(machine, chunk * q_width);
@@ -67,8 +68,9 @@ struct Attention : Problem {
   }
 
   /**
-   * One query over the first `seen` positions of a sequence that begins at keys and in. The sizes that are rounded are those of exact
-   * arithmetic in the order of d and t; other orders pass through sums of about the same size.
+   * One query over the first `seen` positions of a sequence that begins at keys and in. The sizes
+   * that are rounded are those of exact arithmetic in the order of d and t; other orders pass
+   * through sums of about the same size.
    */
   void attend(const float* query, const float* keys, const float* in, int64_t seen,
               Products products, Plain& out) const {
