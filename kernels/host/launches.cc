@@ -12,7 +12,8 @@
 
 #include "emulator.h"
 
-extern "C" const char __executable_start;  // the linker's: where the program begins
+// The linker's: where the program begins. A library has none, and loads all the same.
+extern "C" [[gnu::weak]] const char __executable_start;
 
 namespace emu {
 
