@@ -33,8 +33,8 @@ class CudaTest {
     var arguments =
         new ArrayList<>(
             List.of(
-                "run", "-m", Cli.stories(), "--backend", backend, "--json", "--receipt", "-p", PROMPT,
-                "--temp", "0"));
+                "run", "-m", Cli.stories(), "--backend", backend, "--json", "--receipt",
+                "-p", PROMPT, "--temp", "0"));
     arguments.addAll(List.of(more));
     return Cli.run(arguments.toArray(String[]::new)).json();
   }

@@ -39,7 +39,7 @@ class CudaBackendTest {
   static void theEmulatedDeviceIsThere() {
     assumeTrue(System.getProperty("os.name").equals("Linux"), "kernels are made for Linux only");
     assumeTrue(
-        CudaLibrary.emulated().isPresent(), "the property " + CudaLibrary.EMULATION + " is not set");
+        CudaLibrary.emulated().isPresent(), "property " + CudaLibrary.EMULATION + " is not set");
     assertThat(CudaLibrary.obstacle()).isEmpty();
   }
 
@@ -162,7 +162,7 @@ class CudaBackendTest {
         });
   }
 
-  /** Wherever a call fails for want of memory, one line says so and all that was taken comes back. */
+  /** Wherever a call fails for want of memory, one line says so and all taken comes back. */
   @Test
   void outOfMemoryAnywhereLeavesNothingBehind() {
     Seeds.check(
@@ -190,7 +190,7 @@ class CudaBackendTest {
         });
   }
 
-  /** A device that fails in a step, and stays so, ends the work in one line, and all that follows. */
+  /** A device that fails in a step, and stays so, ends the work in one line. */
   @Test
   void aLostDeviceIsUsedNoMore() {
     Seeds.check(

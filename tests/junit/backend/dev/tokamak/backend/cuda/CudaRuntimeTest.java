@@ -18,8 +18,8 @@ import org.junit.jupiter.api.Test;
 
 /**
  * To call a function of the CUDA runtime that the installed one lacks ends the JVM, and bytedeco's
- * bindings know newer ones than the oldest that we run on. So every call in our classes is looked up
- * in the list of what that one exports.
+ * bindings know newer ones than the oldest that we run on. So every call in our classes is looked
+ * up in the list of what that one exports.
  */
 class CudaRuntimeTest {
   private static final String BINDING = "org/bytedeco/cuda/global/cudart";

@@ -40,8 +40,8 @@ import org.bytedeco.javacpp.SizeTPointer;
 /**
  * The CUDA runtime, through the bindings of bytedeco. To touch this class loads libcudart, and with
  * it the driver: only after the kernels' own probe has found a device. The bindings know functions
- * that older runtimes lack, and to call one of those ends the JVM: {@code tests/cases/cuda-runtime-13.0.txt}
- * lists what may be called.
+ * that older runtimes lack, and to call one of those ends the JVM: {@code
+ * tests/cases/cuda-runtime-13.0.txt} lists what may be called.
  */
 final class BytedecoDriver implements CudaDriver {
   private final int device;

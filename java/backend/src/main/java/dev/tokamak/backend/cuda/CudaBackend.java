@@ -69,7 +69,7 @@ public final class CudaBackend implements Backend {
               new CudaObstacle.TooLittleMemory(device.properties().name(), free, need));
     } catch (CudaException e) {
       device.failed(e);
-      return Optional.of(new CudaObstacle.CudaFails(e.code(), e.getMessage()));
+      return Optional.of(new CudaObstacle.CudaFails(e.code(), e.meaning()));
     }
   }
 
@@ -80,7 +80,8 @@ public final class CudaBackend implements Backend {
 
   @Override
   public String variant() {
-    return name() + "/" + (device.emulated() ? "emulated" : "sm_" + device.properties().capability());
+    String kind = device.emulated() ? "emulated" : "sm_" + device.properties().capability();
+    return name() + "/" + kind;
   }
 
   @Override
@@ -115,7 +116,7 @@ public final class CudaBackend implements Backend {
     return OptionalLong.of(device.driver().memory().freeBytes());
   }
 
-  /** Nothing to free: the device is the process's, and its memory belongs to weights and replays. */
+  /** Nothing to free: the device is the process's, its memory belongs to weights and replays. */
   @Override
   public void close() {}
 }

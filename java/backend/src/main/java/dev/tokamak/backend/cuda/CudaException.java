@@ -43,6 +43,7 @@ public final class CudaException extends BackendException {
           999); // unknown, as when a device falls off its bus
 
   private final int code;
+  private final String meaning;
 
   /**
    * @param call that failed, and what for
@@ -54,6 +55,12 @@ public final class CudaException extends BackendException {
         "cuda: " + call + " failed with error " + code + " (" + meaning + ")"
             + (FATAL.contains(code) ? ": nothing runs on this device any more" : ""));
     this.code = code;
+    this.meaning = meaning;
+  }
+
+  /** What the code means, in CUDA's words. */
+  String meaning() {
+    return meaning;
   }
 
   /** CUDA's error code. */

@@ -34,7 +34,7 @@ final class CudaKernels {
     return Math.addExact(bytes, ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
   }
 
-  /** Bytes of the first rows of a matrix in packed form; empty: the library has no kernel for it. */
+  /** Bytes of the first rows of a matrix in packed form; empty: no kernel takes it. */
   static OptionalLong packedBytes(Tensor matrix, long rows) {
     long bytes =
         CudaNative.tk_cuda_packed_bytes(matrix.type().ggufId(), rows, matrix.cols());

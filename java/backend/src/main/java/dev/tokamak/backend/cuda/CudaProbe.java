@@ -135,7 +135,7 @@ public final class CudaProbe {
     } catch (LinkageError e) {
       return Optional.of(new CudaObstacle.ClassesMissing(NativeLibrary.firstLine(e)));
     } catch (CudaException e) {
-      return Optional.of(new CudaObstacle.CudaFails(e.code(), e.getMessage()));
+      return Optional.of(new CudaObstacle.CudaFails(e.code(), e.meaning()));
     }
   }
 }

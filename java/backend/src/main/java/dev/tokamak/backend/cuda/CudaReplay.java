@@ -18,8 +18,8 @@ import java.util.List;
 
 /**
  * A program as graphs, one launch a step: the batch's copy to the device, the kernels, and the
- * logits' copy back. A graph serves all steps of up to so many rows and outputs; it is captured when
- * the first such step comes.
+ * logits' copy back. A graph serves all steps of up to so many rows and outputs; it is captured
+ * when the first such step comes.
  */
 final class CudaReplay implements Replay {
   /** What the flag holds while all is finite. */

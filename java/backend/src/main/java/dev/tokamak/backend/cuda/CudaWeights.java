@@ -16,8 +16,8 @@ import java.util.Map;
 
 /**
  * Constant tensors on the device: matrices in the layout of the matmul kernels, packed there from
- * the file's bytes; and what programs read as it is in the file, norms, biases and embedding tables,
- * which come when the first program needs them.
+ * the file's bytes; and what programs read as it is in the file, norms, biases and embedding
+ * tables, which come when the first program needs them.
  */
 final class CudaWeights implements Backend.Weights {
   /** A tensor's identity: programs of one model name the same tensors. */
@@ -150,6 +150,12 @@ final class CudaWeights implements Backend.Weights {
         new Staging(device.driver(), Math.min(largest, Staging.LANE_BYTES), false)) {
       missing.forEach((key, tensor) -> staging.upload(tensor.data(), address + offsets.get(key)));
       staging.finish();
+    } catch (RuntimeException | Error e) {
+      // A later attempt takes its own: nothing knows of this one.
+      device.driver().free(address);
+      allocations.remove(address);
+      bytes -= plan.total();
+      throw e;
     }
     offsets.forEach((key, offset) -> plain.put(key, address + offset));
   }

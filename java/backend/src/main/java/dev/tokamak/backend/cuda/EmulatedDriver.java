@@ -24,6 +24,10 @@ final class EmulatedDriver implements CudaDriver {
     }
   }
 
+  private static void checkMemory(long address, String call) {
+    check(address == 0 ? CudaException.OUT_OF_MEMORY : SUCCESS, call);
+  }
+
   @Override
   public Memory memory() {
     return new Memory(tk_emulated_memory_free(), tk_emulated_memory_total());
@@ -32,7 +36,7 @@ final class EmulatedDriver implements CudaDriver {
   @Override
   public long allocate(long bytes) {
     long address = tk_emulated_allocate(bytes);
-    check(address == 0 ? CudaException.OUT_OF_MEMORY : SUCCESS, "allocation of " + bytes + " bytes");
+    checkMemory(address, "allocation of " + bytes + " bytes");
     return address;
   }
 
@@ -44,7 +48,7 @@ final class EmulatedDriver implements CudaDriver {
   @Override
   public long allocatePinned(long bytes) {
     long address = Native.malloc(bytes);
-    check(address == 0 ? CudaException.OUT_OF_MEMORY : SUCCESS, "host memory of " + bytes + " bytes");
+    checkMemory(address, "host memory of " + bytes + " bytes");
     return address;
   }
 

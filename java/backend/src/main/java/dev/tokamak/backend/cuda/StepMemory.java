@@ -55,14 +55,16 @@ final class StepMemory implements AutoCloseable {
       }
     }
     Map<Long, Tensor> rotary = rotaryTables();
-    rotary.forEach((key, table) -> tables.put(key, plan.add("rotary table", table.data().byteSize())));
+    rotary.forEach(
+        (key, table) -> tables.put(key, plan.add("rotary table", table.data().byteSize())));
     cacheOffset = plan.add("cache", cacheBytes());
     scratchOffset = plan.add("attention scratch", scratchBytes());
     flagOffset = Batch.bytes(limits);
     exchangeBytes = flagOffset + CudaKernels.ALIGNMENT + bytes(program.logits());
     exchangeOffset = plan.add("batch and logits", exchangeBytes);
     values[program.logits().id()] = exchangeOffset + flagOffset + CudaKernels.ALIGNMENT;
-    plan.require(driver.memory(), "a smaller --ctx, --chunk or --kv-type, or fewer --parallel, needs less");
+    plan.require(
+        driver.memory(), "a smaller --ctx, --chunk or --kv-type, or fewer --parallel, needs less");
     try {
       device = driver.allocate(plan.total());
       pinned = driver.allocatePinned(exchangeBytes);
