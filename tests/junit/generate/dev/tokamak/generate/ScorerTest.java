@@ -78,13 +78,13 @@ class ScorerTest {
     for (float logit : logits) {
       double p = Math.exp(logit) / total;
       entropy -= p * Math.log(p) / Math.log(2);
-      better += logit > prediction.top().get(4).logit() ? 1 : 0;
+      better += logit > logits[prediction.top().get(4).id()] ? 1 : 0;
     }
     assertThat(prediction.entropyBits()).isCloseTo(entropy, within(1e-9));
     assertThat(better).isEqualTo(4);
     for (Choice choice : prediction.top()) {
-      assertThat(choice.logit()).isEqualTo(logits[choice.id()]);
-      assertThat(choice.probability()).isCloseTo(Math.exp(choice.logit()) / total, within(1e-12));
+      assertThat(choice.probability())
+          .isCloseTo(Math.exp(logits[choice.id()]) / total, within(1e-12));
     }
   }
 

@@ -2,6 +2,7 @@
 package dev.tokamak.backend;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
 
 /**
  * A program ready to run, with its activations, its cache and its batch. Used by one thread at a
@@ -13,7 +14,7 @@ public interface Replay extends AutoCloseable {
 
   /**
    * Runs the program on the batch. Keys and values of the batch's tokens are in the cache
-   * afterwards, and {@link #logits()} holds a row for each output.
+   * afterwards, and {@link #logits()} holds a row for each output whose logits are wanted.
    *
    * @throws NotFiniteException if a logit is NaN or infinite
    * @throws BackendException if the batch names a token, page or row that does not exist
@@ -22,6 +23,16 @@ public interface Replay extends AutoCloseable {
 
   /** Logits [outputs, vocab] of the last step, float32; the memory is the same in each step. */
   MemorySegment logits();
+
+  /**
+   * Chooses tokens where the logits are; the same each time, its memory taken at the first. Empty:
+   * whoever wants tokens chooses them from the logits.
+   *
+   * @throws BackendException if there is not enough memory
+   */
+  default Optional<TokenSampler> sampler() {
+    return Optional.empty();
+  }
 
   /** Bytes of activations and cache, for reports. */
   long bytes();

@@ -23,9 +23,7 @@ public final class Batcher implements AutoCloseable {
   private final Model model;
   private final Capacity capacity;
   private final Inference inference;
-  private final Sampler sampler;
-  private final Distribution distribution;
-  private final float[] logits;
+  private final Chooser chooser;
   private final Deque<Generation> waiting = new ArrayDeque<>();
   private final List<Generation> active = new ArrayList<>();
 
@@ -37,11 +35,13 @@ public final class Batcher implements AutoCloseable {
   public Batcher(Model model, Capacity capacity) {
     this.model = model;
     this.capacity = capacity;
-    int vocabulary = model.architecture().vocabulary();
-    sampler = new Sampler(vocabulary);
-    distribution = new Distribution(vocabulary);
-    logits = new float[vocabulary];
     inference = model.prepare(capacity.shape());
+    try {
+      chooser = new Chooser(inference, model.architecture().vocabulary());
+    } catch (RuntimeException | Error e) {
+      inference.close();
+      throw e;
+    }
   }
 
   public Capacity capacity() {
@@ -212,7 +212,7 @@ public final class Batcher implements AutoCloseable {
         room -= count;
       }
       if (count == pending) {
-        generation.row = inference.wantLogits();
+        generation.row = chooser.want(generation);
       }
     }
   }
@@ -221,14 +221,9 @@ public final class Batcher implements AutoCloseable {
     for (int i = 0; i < active.size(); i++) {
       Generation generation = active.get(i);
       if (generation.row >= 0) {
-        inference.logits(generation.row, logits);
-        Sequence sequence = generation.sequence();
-        int token =
-            sampler.sample(
-                generation.options().sampler(), logits, sequence.tokens(), sequence.length());
         boolean done = false;
         try {
-          generation.accept(token, logits, distribution);
+          chooser.choose(generation);
           done = true;
         } finally {
           if (!done) {

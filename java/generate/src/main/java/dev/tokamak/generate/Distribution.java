@@ -46,7 +46,7 @@ final class Distribution {
   }
 
   Choice choice(int id) {
-    return new Choice(id, (float) logits[id], logProbability(id));
+    return new Choice(id, logProbability(id));
   }
 
   /** The k likeliest tokens, or all, the likeliest first. */

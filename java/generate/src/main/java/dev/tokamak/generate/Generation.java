@@ -93,18 +93,18 @@ public final class Generation {
     }
   }
 
-  /**
-   * Takes the token that was sampled.
-   *
-   * @param logits that it was sampled from
-   */
-  void accept(int token, float[] logits, Distribution distribution) {
+  /** Takes the logits that the next token is sampled from, for the receipt if one is asked for. */
+  void sampledFrom(float[] logits) {
+    if (hash.isPresent()) {
+      hash.get().add(logits);
+    }
+  }
+
+  /** Takes the token that was sampled. */
+  void accept(int token, Optional<Logprobs> logprobs) {
     last = System.nanoTime();
     if (tokens.isEmpty()) {
       first = last;
-    }
-    if (hash.isPresent()) {
-      hash.get().add(logits);
     }
     sequence.appendOne(token);
     boolean end = tokenizer.isEnd(token) && !options.ignoreEos();
@@ -116,7 +116,7 @@ public final class Generation {
       certain += stops.rest();
     }
     text.append(certain);
-    Token event = new Token(token, certain, logprobs(token, logits, distribution));
+    Token event = new Token(token, certain, logprobs);
     tokens.add(event);
     listener.accept(event);
     if (stops.found()) {
@@ -126,15 +126,6 @@ public final class Generation {
     } else if (full) {
       finish(FinishReason.LENGTH);
     }
-  }
-
-  private Optional<Logprobs> logprobs(int token, float[] logits, Distribution distribution) {
-    if (options.logprobs().isEmpty()) {
-      return Optional.empty();
-    }
-    distribution.set(logits);
-    return Optional.of(
-        new Logprobs(distribution.choice(token), distribution.top(options.logprobs().getAsInt())));
   }
 
   void finish(FinishReason reason) {

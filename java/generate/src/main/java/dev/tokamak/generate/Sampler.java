@@ -56,12 +56,8 @@ public final class Sampler {
    * @param length how many they are: the index of the token to choose
    */
   public int sample(SamplerOptions options, float[] given, int[] history, int length) {
-    boolean penalties =
-        options.repeatLastN() != 0
-            && (options.repeatPenalty() != 1
-                || options.presencePenalty() != 0
-                || options.frequencyPenalty() != 0);
-    if (options.temp() == 0 && !penalties) {
+    int recent = options.recent(length);
+    if (options.temp() == 0 && recent == 0) {
       return largest(given);
     }
     count = ids.length;
@@ -69,8 +65,8 @@ public final class Sampler {
       ids[i] = i;
       logits[i] = given[i];
     }
-    if (penalties) {
-      penalize(options, history, length);
+    if (recent > 0) {
+      penalize(options, history, length - recent, length);
     }
     if (options.temp() == 0) {
       return largestLogit();
@@ -103,8 +99,7 @@ public final class Sampler {
   }
 
   /** Still with all tokens: a token's index is its id. */
-  private void penalize(SamplerOptions options, int[] history, int length) {
-    int from = options.repeatLastN() < 0 ? 0 : Math.max(0, length - options.repeatLastN());
+  private void penalize(SamplerOptions options, int[] history, int from, int length) {
     for (int i = from; i < length; i++) {
       occurrences[history[i]]++;
     }

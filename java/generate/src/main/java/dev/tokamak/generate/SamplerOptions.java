@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.generate;
 
+import dev.tokamak.backend.Sampling;
 import dev.tokamak.model.format.FormatException;
 import dev.tokamak.model.format.Metadata;
 import java.math.BigDecimal;
@@ -21,7 +22,8 @@ public record SamplerOptions(
     double presencePenalty,
     double frequencyPenalty,
     int repeatLastN,
-    long seed) {
+    long seed)
+    implements Sampling {
 
   /** Each option once: what a command line or a request needs to offer it. */
   public enum Option {

@@ -5,13 +5,17 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
 import dev.tokamak.backend.QuantType;
 import dev.tokamak.backend.Replay;
+import dev.tokamak.backend.Sampling;
+import dev.tokamak.backend.TokenSampler;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
 import java.util.function.Consumer;
 
 /**
  * A model made ready to run: its program, cache and batch. The caller begins sequences, adds tokens
- * of any of them to a step, runs it, and reads the logits of the rows it asked for. A step and
+ * of any of them to a step, runs it, and reads the logits of the rows it asked for, or the tokens
+ * chosen from them where the backend can do that. A step and
  * everything before it allocate nothing on the Java heap. Used by one thread at a time, but for
  * {@link #close}: it waits for the end of a running step, and whatever comes afterwards is refused
  * with an {@link IllegalStateException}.
@@ -34,6 +38,7 @@ public final class Inference implements AutoCloseable {
   private final Replay replay;
   private final KvCache cache;
   private final Consumer<Inference> onClose;
+  private Optional<TokenSampler> sampler = Optional.empty();
   private boolean closed;
 
   Inference(
@@ -97,6 +102,39 @@ public final class Inference implements AutoCloseable {
   }
 
   /**
+   * Gets ready to choose tokens where the logits are, if the backend does that.
+   *
+   * @throws dev.tokamak.backend.BackendException if there is not enough memory
+   */
+  public synchronized void prepareSampling() {
+    requireOpen();
+    sampler = replay.sampler();
+  }
+
+  /** Whether {@link #wantToken} may be asked for a token that follows {@code length} others. */
+  public boolean samples(Sampling sampling, int length) {
+    return sampler.isPresent() && sampling.recent(length) <= sampler.get().mostRecent();
+  }
+
+  /** How many of the likeliest tokens a step can tell of. */
+  public int tops() {
+    return sampler.isPresent() ? sampler.get().tops() : 0;
+  }
+
+  /**
+   * Asks for the token to follow the one added last; returns its row.
+   *
+   * @param history tokens of the sequence so far, of which {@code length} count
+   */
+  public synchronized int wantToken(
+      Sampling sampling, int[] history, int length, TokenSampler.Besides besides) {
+    requireOpen();
+    int row = replay.batch().wantLogits();
+    sampler.orElseThrow().want(row, sampling, history, length, besides);
+    return row;
+  }
+
+  /**
    * Runs the step and empties it. If it fails, sequences keep their lengths, but what the cache
    * holds for the step's tokens is undefined.
    *
@@ -116,6 +154,30 @@ public final class Inference implements AutoCloseable {
     requireOpen();
     MemorySegment.copy(
         replay.logits(), JAVA_FLOAT, (long) row * vocabulary * Float.BYTES, to, 0, vocabulary);
+  }
+
+  /** The token chosen for one row of the last step. */
+  public synchronized int token(int row) {
+    requireOpen();
+    return sampler.orElseThrow().token(row);
+  }
+
+  /** Its log probability, if that was asked for. */
+  public synchronized double logProbability(int row) {
+    requireOpen();
+    return sampler.orElseThrow().logProbability(row);
+  }
+
+  /** The likeliest token but {@code rank} of one row, if log probabilities were asked for. */
+  public synchronized int topToken(int row, int rank) {
+    requireOpen();
+    return sampler.orElseThrow().topToken(row, rank);
+  }
+
+  /** Its log probability. */
+  public synchronized double topLogProbability(int row, int rank) {
+    requireOpen();
+    return sampler.orElseThrow().topLogProbability(row, rank);
   }
 
   /** Bytes of activations and cache. */

@@ -11,15 +11,17 @@ import dev.tokamak.backend.Operation;
 import dev.tokamak.backend.Program;
 import dev.tokamak.backend.Replay;
 import dev.tokamak.backend.Tensor;
+import dev.tokamak.backend.TokenSampler;
 import dev.tokamak.backend.Value.Rows;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /**
- * A program as graphs, one launch a step: the batch's copy to the device, the kernels, and the
- * logits' copy back. A graph serves all steps of up to so many rows and outputs; it is captured
- * when the first such step comes.
+ * A program as graphs, one launch a step: the batch's copy to the device, the kernels, and the copy
+ * back of the logits or of the tokens chosen from them. A graph serves all steps of up to so many
+ * rows and outputs that bring back the same; it is captured when the first such step comes.
  */
 final class CudaReplay implements Replay {
   /** What the flag holds while all is finite. */
@@ -35,7 +37,8 @@ final class CudaReplay implements Replay {
   private final Limits limits;
   private final int vocabulary;
   private final int positions;
-  private final Captured[][] graphs;
+  private final Captured[][][] graphs; // by rows, outputs, and what comes back
+  private Optional<CudaSampler> sampler = Optional.empty();
   private StepMemory memory;
   private CudaDriver.Stream stream;
   private Batch batch;
@@ -55,7 +58,9 @@ final class CudaReplay implements Replay {
     this.limits = limits;
     vocabulary = vocabulary(program);
     positions = positions(program);
-    graphs = new Captured[Buckets.count(limits.rows())][1 + Buckets.count(limits.outputs())];
+    graphs =
+        new Captured[Buckets.count(limits.rows())][1 + Buckets.count(limits.outputs())]
+            [CudaSampler.WANTS];
     device.requireAlive();
     try {
       weights.upload(constants());
@@ -117,9 +122,9 @@ final class CudaReplay implements Replay {
 
   @Override
   public void step() {
-    device.requireAlive();
-    checkBatch();
     try {
+      device.requireAlive();
+      checkBatch();
       flag.set(JAVA_INT, 0, FINITE);
       stream.launch(captured().graph);
       stream.synchronize();
@@ -129,6 +134,10 @@ final class CudaReplay implements Replay {
     } catch (CudaException e) {
       device.failed(e);
       throw e;
+    } finally {
+      if (sampler.isPresent()) {
+        sampler.get().forget();
+      }
     }
   }
 
@@ -154,13 +163,15 @@ final class CudaReplay implements Replay {
   private Captured captured() {
     int rows = Buckets.of(batch.rows());
     int outputs = batch.outputs() == 0 ? 0 : 1 + Buckets.of(batch.outputs());
-    if (graphs[rows][outputs] == null) {
-      graphs[rows][outputs] = capture(rows, outputs);
+    int wanted =
+        sampler.isPresent() ? sampler.get().wanted(batch.outputs()) : CudaSampler.LOGITS;
+    if (graphs[rows][outputs][wanted] == null) {
+      graphs[rows][outputs][wanted] = capture(rows, outputs, wanted);
     }
-    return graphs[rows][outputs];
+    return graphs[rows][outputs][wanted];
   }
 
-  private Captured capture(int rowBucket, int outputBucket) {
+  private Captured capture(int rowBucket, int outputBucket, int wanted) {
     int outputs = outputBucket == 0 ? 0 : Buckets.size(outputBucket - 1, limits.outputs());
     CudaStep step = step(Buckets.size(rowBucket, limits.rows()), outputs);
     try {
@@ -174,7 +185,7 @@ final class CudaReplay implements Replay {
         }
         if (outputs > 0) {
           step.check(program.operations().getLast(), program.operations().size() - 1);
-          memory.downloadLogits(stream, outputs);
+          bringBack(step, outputs, wanted);
         }
       } catch (RuntimeException | Error e) {
         stream.abandonCapture();
@@ -185,6 +196,14 @@ final class CudaReplay implements Replay {
       step.close();
       throw e;
     }
+  }
+
+  private void bringBack(CudaStep step, int outputs, int wanted) {
+    if ((wanted & CudaSampler.TOKENS) != 0) {
+      boolean logProbabilities = (wanted & CudaSampler.LOG_PROBABILITIES) != 0;
+      sampler.orElseThrow().answer(stream, step, outputs, logProbabilities);
+    }
+    memory.downloadLogits(stream, (wanted & CudaSampler.LOGITS) != 0 ? outputs : 0);
   }
 
   private CudaStep step(int rows, int outputs) {
@@ -216,18 +235,36 @@ final class CudaReplay implements Replay {
   }
 
   @Override
+  public Optional<TokenSampler> sampler() {
+    if (sampler.isEmpty()) {
+      device.requireAlive();
+      try {
+        sampler =
+            Optional.of(
+                new CudaSampler(device.driver(), limits.outputs(), program.logits().width()));
+      } catch (CudaException e) {
+        device.failed(e);
+        throw e;
+      }
+    }
+    return Optional.of(sampler.get());
+  }
+
+  @Override
   public long bytes() {
-    return memory.bytes();
+    return memory.bytes() + sampler.map(CudaSampler::bytes).orElse(0L);
   }
 
   @Override
   public void close() {
-    for (Captured[] row : graphs) {
-      for (int i = 0; i < row.length; i++) {
-        if (row[i] != null) {
-          row[i].graph.close();
-          row[i].step.close();
-          row[i] = null;
+    for (Captured[][] ofRows : graphs) {
+      for (Captured[] ofOutputs : ofRows) {
+        for (int i = 0; i < ofOutputs.length; i++) {
+          if (ofOutputs[i] != null) {
+            ofOutputs[i].graph.close();
+            ofOutputs[i].step.close();
+            ofOutputs[i] = null;
+          }
         }
       }
     }
@@ -235,6 +272,8 @@ final class CudaReplay implements Replay {
       stream.close();
       stream = null;
     }
+    sampler.ifPresent(CudaSampler::close);
+    sampler = Optional.empty();
     if (memory != null) {
       memory.close();
       memory = null;

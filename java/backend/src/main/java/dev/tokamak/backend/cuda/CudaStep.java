@@ -83,6 +83,41 @@ final class CudaStep implements AutoCloseable {
         "the check of " + operation.label());
   }
 
+  /**
+   * Queues the choice of a token for each output.
+   *
+   * @param logProbabilities whether theirs and those of the likeliest are computed too
+   */
+  void sample(CudaSampler.Addresses at, boolean logProbabilities) {
+    long logits = at(program.logits());
+    int vocabulary = program.logits().width();
+    CudaKernels.check(
+        CudaNative.tk_cuda_sample(
+            step,
+            logits,
+            vocabulary,
+            at.samplers(),
+            at.recent(),
+            CudaSampler.MOST_RECENT,
+            at.scratch(),
+            at.tokens()),
+        "the choice of tokens");
+    if (logProbabilities) {
+      CudaKernels.check(
+          CudaNative.tk_cuda_logprobs(
+              step,
+              logits,
+              vocabulary,
+              at.tokens(),
+              CudaSampler.tops(vocabulary),
+              at.scratch(),
+              at.chosen(),
+              at.topTokens(),
+              at.topLogprobs()),
+          "the log probabilities of tokens");
+    }
+  }
+
   private int call(Operation operation) {
     return switch (operation) {
       case Operation.Embed op -> embed(op.table(), at(op.out()));

@@ -151,7 +151,7 @@ public final class Predict implements Runnable {
       json.writeStartObject();
       json.writeNumberProperty("id", choice.id());
       json.writeStringProperty("text", Answers.text(tokenizer, choice.id()));
-      json.writeNumberProperty("logit", choice.logit());
+      json.writeNumberProperty("logit", prediction.logits()[choice.id()]);
       json.writeNumberProperty("probability", choice.probability());
       json.writeEndObject();
     }
