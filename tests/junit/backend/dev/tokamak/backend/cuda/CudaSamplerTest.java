@@ -88,7 +88,8 @@ class CudaSamplerTest {
   static void theEmulatedDeviceIsThere() {
     assumeTrue(System.getProperty("os.name").equals("Linux"), "kernels are made for Linux only");
     assumeTrue(
-        CudaLibrary.emulated().isPresent(), "the property " + CudaLibrary.EMULATION + " is not set");
+        CudaLibrary.emulated().isPresent(),
+        "the property " + CudaLibrary.EMULATION + " is not set");
     assertThat(CudaLibrary.obstacle()).isEmpty();
   }
 
