@@ -14,6 +14,7 @@ import dev.tokamak.model.Model;
 import dev.tokamak.testing.Golden;
 import dev.tokamak.testing.Seeds;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.random.RandomGenerator;
 import org.junit.jupiter.api.BeforeAll;
@@ -179,6 +180,45 @@ class ChooserTest {
             assertThat(answers.get(2)).allMatch(t -> t.logprobs().get().top().size() == vocabulary);
           }
         });
+  }
+
+  /** A step whose logits nobody needs leaves those of the step before where they were. */
+  @Test
+  void logitsStayOnTheDeviceUnlessNeeded() {
+    try (Model model = Models.tiny("cuda")) {
+      GenerateOptions plain = GenerateOptions.of(SamplerOptions.defaults());
+      int more = model.architecture().vocabulary();
+      assertThat(bringsLogits(model, plain)).isFalse();
+      assertThat(bringsLogits(model, plain.withLogprobs(5))).isFalse();
+      assertThat(bringsLogits(model, plain.withLogprobs(more))).isTrue();
+      assertThat(bringsLogits(model, plain.withReceipt(true))).isTrue();
+    }
+  }
+
+  private static boolean bringsLogits(Model model, GenerateOptions options) {
+    int vocabulary = model.architecture().vocabulary();
+    try (Inference inference =
+        model.prepare(new Inference.Shape(64, 1, 1, 2, model.defaultCacheType()))) {
+      Chooser chooser = new Chooser(inference, vocabulary);
+      inference.add(inference.begin(), 5);
+      inference.wantLogits();
+      inference.step();
+      float[] before = new float[vocabulary];
+      inference.logits(0, before);
+      List<Event> events = new ArrayList<>();
+      Generation generation =
+          new Generation(
+              new int[] {7}, options.withMaxTokens(1), events::add, model.tokenizer(), vocabulary);
+      generation.start(new Sequence(inference), true);
+      generation.sequence().run(1);
+      generation.row = chooser.want(generation);
+      inference.step();
+      float[] after = new float[vocabulary];
+      inference.logits(0, after);
+      chooser.choose(generation);
+      assertThat(events).hasSize(2).hasAtLeastOneElementOfType(Finished.class);
+      return !Arrays.equals(before, after);
+    }
   }
 
   /** Penalties on more tokens than the device is told of are the host's. */

@@ -18,7 +18,7 @@ public interface Sampling {
   /** Those at least this fraction as likely as the likeliest stay; 0: all. */
   double minP();
 
-  /** Those with the least surprising surprise stay, up to this probability; 1: all. */
+  /** Those whose surprise is closest to the expected one stay, up to this probability; 1: all. */
   double typical();
 
   /** Divides positive logits of recent tokens, multiplies others; 1: none. */
