@@ -93,16 +93,14 @@ void same_bits(const std::vector<float>& one, const std::vector<float>& other, c
   }
 }
 
-void run_case(const Case& c, Make make, const Variations& variations, uint64_t seed) {
-  Random random(seed ^ static_cast<uint64_t>(c.line) * 0x9e3779b97f4a7c15);
-  const auto problem = make(c, random);
+void run_case(const Case& c, const Problem& problem, const Variations& variations) {
   std::vector<float> first;
-  for (const Variation& variation : variations(*problem)) {
-    const std::vector<float> got = problem->run(*variation.machine, static_cast<int>(variation.chunk));
+  for (const Variation& variation : variations(problem)) {
+    const std::vector<float> got = problem.run(*variation.machine, static_cast<int>(variation.chunk));
     if (first.empty()) {
       const Products products = variation.machine->products();
       Plain plain;
-      problem->plain(plain, products);
+      problem.plain(plain, products);
       compare(c.text("bound"), products, plain, got);
       first = got;
     } else {
@@ -127,6 +125,8 @@ bool Options::parse(int argc, char** argv, const std::vector<std::string>& names
       filter = argv[++i];
     } else if (option == "--seed") {
       seed = std::strtoull(argv[++i], nullptr, 10);
+    } else if (option == "--most") {
+      most = std::strtoll(argv[++i], nullptr, 10);
     } else if (known) {
       other[option] = argv[++i];
     } else {
@@ -134,7 +134,7 @@ bool Options::parse(int argc, char** argv, const std::vector<std::string>& names
     }
   }
   if (good && !cases.empty()) return true;
-  std::fprintf(stderr, "usage: %s CASES [--filter TEXT] [--seed N]", argv[0]);
+  std::fprintf(stderr, "usage: %s CASES [--filter TEXT] [--seed N] [--most N]", argv[0]);
   for (const std::string& name : names) std::fprintf(stderr, " [%s VALUE]", name.c_str());
   std::fprintf(stderr, "\n");
   return false;
@@ -158,7 +158,11 @@ void Runner::tables(const std::string& where, const std::string& again,
                     const Variations& variations) {
   for (const Table& table : all_tables) {
     for (const Case& c : read_cases(options_.cases + "/ops/" + table.op + ".cases")) {
-      attempt(c.title(), where, again, [&] { run_case(c, table.make, variations, options_.seed); });
+      if (c.title().find(options_.filter) == std::string::npos) continue;
+      Random random(options_.seed ^ static_cast<uint64_t>(c.line) * 0x9e3779b97f4a7c15);
+      const auto problem = table.make(c, random);
+      if (problem->products > options_.most) continue;
+      attempt(c.title(), where, again, [&] { run_case(c, *problem, variations); });
     }
   }
 }

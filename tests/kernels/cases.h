@@ -14,13 +14,14 @@
 
 namespace tokamak::tests {
 
-/** CASES [--filter TEXT] [--seed N], and the options that a machine adds. */
+/** CASES [--filter TEXT] [--seed N] [--most N], and the options that a machine adds. */
 struct Options {
   /** names: what the machine adds. Prints the usage and returns false where it does not fit. */
   bool parse(int argc, char** argv, const std::vector<std::string>& names);
 
   std::string cases, filter;
   uint64_t seed;
+  int64_t most = INT64_MAX;                  // multiplications of a case that is run
   std::map<std::string, std::string> other;  // only those that were given
 };
 
