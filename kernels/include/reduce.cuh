@@ -12,7 +12,8 @@ namespace tokamak::cuda {
 constexpr int warp_threads = 32;
 
 /** Every lane gets the same bits: at each step both partners add the same two numbers. */
-FN float warp_sum(float value) {
+template <class T>
+FN T warp_sum(T value) {
   for (int distance = warp_threads / 2; distance > 0; distance /= 2) {
     value += __shfl_xor_sync(~0u, value, distance);
   }
@@ -21,12 +22,12 @@ FN float warp_sum(float value) {
 
 /** Over the block; every thread gets it. The sums of the warps are added in order. `partial` is
  *  shared memory, free again at the next barrier. */
-template <int threads>
-FN float block_sum(float value, float (&partial)[threads / warp_threads]) {
-  const float sum = warp_sum(value);
+template <int threads, class T>
+FN T block_sum(T value, T (&partial)[threads / warp_threads]) {
+  const T sum = warp_sum(value);
   if (threadIdx.x % warp_threads == 0) partial[threadIdx.x / warp_threads] = sum;
   __syncthreads();
-  float total = 0;
+  T total = 0;
   for (int warp = 0; warp < threads / warp_threads; warp++) total += partial[warp];
   return total;
 }

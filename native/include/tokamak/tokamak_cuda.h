@@ -223,6 +223,25 @@ TK_API int tk_cuda_logprobs(tk_cuda_step* step, const float* logits, int64_t voc
                             const int32_t* tokens, int top, void* scratch, double* chosen,
                             int32_t* top_tokens, double* top_logprobs);
 
+// ---- roofline -----------------------------------------------------------------------------
+// Kernels to time, for what a device can do at best: they read and do no more, or do one kind of
+// arithmetic and read nothing. Each has `blocks` blocks of 256 threads, at best some for each
+// multiprocessor, and writes a number a block to sums [blocks], so that its work cannot be left
+// out. tk_cuda_work is exact.
+
+/** Reads memory [bytes], a multiple of 16, once, as the products read weights. Sums of the 32-bit
+ *  words that each block has read, modulo 2^32. */
+TK_API int tk_cuda_read(void* stream, int blocks, const void* memory, int64_t bytes,
+                        int32_t* sums);
+
+/** Each thread does `rounds` (to 2^20) times 16 independent fused multiply-adds of float32. */
+TK_API int tk_cuda_multiply_floats(void* stream, int blocks, int rounds, float* sums);
+
+/** Each warp does `rounds` (to 2^20) times 8 independent products [16, 16] x [16, 8] of bfloat16,
+ *  summed in float32, with mma.sync, as the products of weights do. Newer instructions (wgmma,
+ *  tcgen05) do more. */
+TK_API int tk_cuda_multiply_bf16(void* stream, int blocks, int rounds, float* sums);
+
 #if defined(__cplusplus)
 }
 #endif

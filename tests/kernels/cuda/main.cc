@@ -48,7 +48,8 @@ int run(int argc, char** argv) {
     if (!value.empty()) again += name + " " + value + " ";
   }
   runner.tables("", again, [&](const Problem& problem) { return ways(schedules, problem); });
-  for (const auto* scenarios : {&model_scenarios, &sample_scenarios, &refusal_scenarios}) {
+  for (const auto* scenarios :
+       {&model_scenarios, &sample_scenarios, &roofline_scenarios, &refusal_scenarios}) {
     for (const Scenario& scenario : *scenarios) {
       for (size_t i = 0; i < std::min<size_t>(3, schedules.size()); i++) {
         runner.attempt(scenario.name, " with " + schedules[i].name, again,

@@ -238,6 +238,27 @@ void sampling(const device::Schedule& schedule, uint64_t) {
   fixture.expect_untouched();
 }
 
+void roofline(const device::Schedule& schedule, uint64_t) {
+  Fixture fixture(schedule);
+  void* const stream = fixture.program.stream();
+  float *const x = fixture.a.data(), *const y = fixture.b.data();
+  auto* const words = reinterpret_cast<int32_t*>(y);
+  refused(tk_cuda_read(stream, 0, x, 16, words), "tk_cuda_read: blocks=0");
+  refused(tk_cuda_read(stream, 1, nullptr, 16, words), "tk_cuda_read: memory is null");
+  refused(tk_cuda_read(stream, 1, odd(x), 16, words), "must be a multiple of 16");
+  refused(tk_cuda_read(stream, 1, x, 0, words), "tk_cuda_read: bytes=0");
+  refused(tk_cuda_read(stream, 1, x, 24, words), "bytes=24, must be a multiple of a load=16");
+  refused(tk_cuda_read(stream, 1, x, INT64_MAX, words), "tk_cuda_read: bytes=");
+  refused(tk_cuda_read(stream, 1, x, 16, nullptr), "tk_cuda_read: sums is null");
+  refused(tk_cuda_multiply_floats(stream, -1, 1, x), "tk_cuda_multiply_floats: blocks=-1");
+  refused(tk_cuda_multiply_floats(stream, 1, 0, x), "tk_cuda_multiply_floats: rounds=0");
+  refused(tk_cuda_multiply_floats(stream, 1, 1, nullptr), "sums is null");
+  refused(tk_cuda_multiply_bf16(stream, 1 << 20, 1, x), "tk_cuda_multiply_bf16: blocks=1048576");
+  refused(tk_cuda_multiply_bf16(stream, 1, 1 << 30, x), "rounds=1073741824, must be 1 to 1048576");
+  refused(tk_cuda_multiply_bf16(stream, 1, 1, odd(x)), "must be a multiple of 4");
+  fixture.expect_untouched();
+}
+
 void steps(const device::Schedule& schedule, uint64_t) {
   Fixture fixture(schedule);
   void* const stream = fixture.program.stream();
@@ -265,6 +286,7 @@ const std::vector<Scenario> refusal_scenarios = {{"refusals: steps", steps},
                                                  {"refusals: row operations", row_operations},
                                                  {"refusals: weights", weights},
                                                  {"refusals: attention", attention},
-                                                 {"refusals: sampling", sampling}};
+                                                 {"refusals: sampling", sampling},
+                                                 {"refusals: roofline", roofline}};
 
 }  // namespace tokamak::tests

@@ -15,8 +15,9 @@ struct Scenario {
   void (*run)(const device::Schedule& schedule, uint64_t seed);
 };
 
-/** model.cc: whole steps. sample.cc: the next token. refusals.cc: arguments that launchers do not
- *  take. */
-extern const std::vector<Scenario> model_scenarios, sample_scenarios, refusal_scenarios;
+/** model.cc: whole steps. sample.cc: the next token. roofline.cc: what a device does at best.
+ *  refusals.cc: arguments that launchers do not take. */
+extern const std::vector<Scenario> model_scenarios, sample_scenarios, roofline_scenarios,
+    refusal_scenarios;
 
 }  // namespace tokamak::tests
