@@ -220,6 +220,25 @@ public static native int tk_cuda_logprobs(@Cast("tk_cuda_step*") long step, @Cas
                             @Cast("int32_t*") long tokens, int top, @Cast("void*") long scratch, @Cast("double*") long chosen,
                             @Cast("int32_t*") long top_tokens, @Cast("double*") long top_logprobs);
 
+// ---- roofline -----------------------------------------------------------------------------
+// Kernels to time, for what a device can do at best: they read and do no more, or do one kind of
+// arithmetic and read nothing. Each has `blocks` blocks of 256 threads, at best some for each
+// multiprocessor, and writes a number a block to sums [blocks], so that its work cannot be left
+// out. tk_cuda_work is exact.
+
+/** Reads memory [bytes], a multiple of 16, once, as the products read weights. Sums of the 32-bit
+ *  words that each block has read, modulo 2^32. */
+public static native int tk_cuda_read(@Cast("void*") long stream, int blocks, @Cast("void*") long memory, @Cast("int64_t") long bytes,
+                        @Cast("int32_t*") long sums);
+
+/** Each thread does {@code rounds} (to 2^20) times 16 independent fused multiply-adds of float32. */
+public static native int tk_cuda_multiply_floats(@Cast("void*") long stream, int blocks, int rounds, @Cast("float*") long sums);
+
+/** Each warp does {@code rounds} (to 2^20) times 8 independent products [16, 16] x [16, 8] of bfloat16,
+ *  summed in float32, with mma.sync, as the products of weights do. Newer instructions (wgmma,
+ *  tcgen05) do more. */
+public static native int tk_cuda_multiply_bf16(@Cast("void*") long stream, int blocks, int rounds, @Cast("float*") long sums);
+
 // #if defined(__cplusplus)
 // #endif
 
