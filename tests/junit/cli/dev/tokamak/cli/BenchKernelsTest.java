@@ -66,6 +66,7 @@ class BenchKernelsTest {
       if (cpu) {
         assertThat(row.get("bound").asString())
             .isIn("memory", "float32", "int8", "bfloat16");
+        assertThat(row.get("arithmetic").asString()).isIn("float32", "int8", "bfloat16");
         assertThat(row.get("roofline_fraction").asDouble()).isPositive();
       }
     }
@@ -252,6 +253,29 @@ class BenchKernelsTest {
       assertThat(row.get("status").asString()).isEqualTo("skipped");
       assertThat(row.get("reason").asString()).matches(".*needs .*B of .* may be used");
     }
+  }
+
+  @Test
+  void aMisspeltSecondCommandIsNamed() {
+    Cli.Result result = Cli.run("bench", "kernel", "--json");
+    assertThat(result.status()).isEqualTo(2);
+    assertThat(result.err())
+        .hasLineCount(1)
+        .startsWith("tokamak: unknown command 'kernel'; did you mean kernels?");
+  }
+
+  /** A model has no part in it: to take one and do nothing with it would mislead. */
+  @Test
+  void optionsOfBenchBeforeKernelsAreRefused() {
+    Cli.Result result = Cli.run("bench", "-m", "model.gguf", "kernels", "--filter", "^add/");
+    assertThat(result.status()).isEqualTo(2);
+    assertThat(result.out()).isEmpty();
+    assertThat(result.err())
+        .hasLineCount(1)
+        .startsWith("tokamak: option --model before kernels does nothing: those of tokamak bench");
+    assertThat(Cli.run("bench", "kernels", "-m", "model.gguf").err())
+        .contains("unknown option '-m'");
+    assertThat(Cli.run("bench", "--help", "kernels").done().out()).contains("Usage: tokamak bench");
   }
 
   @Test

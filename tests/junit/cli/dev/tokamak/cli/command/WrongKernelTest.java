@@ -8,11 +8,14 @@ import dev.tokamak.backend.Backend;
 import dev.tokamak.backend.BackendException;
 import dev.tokamak.backend.Backends;
 import dev.tokamak.backend.Batch;
+import dev.tokamak.backend.CacheShape;
 import dev.tokamak.backend.Limits;
 import dev.tokamak.backend.Operation;
 import dev.tokamak.backend.Program;
 import dev.tokamak.backend.QuantType;
 import dev.tokamak.backend.Replay;
+import dev.tokamak.backend.Roofline;
+import dev.tokamak.backend.Roofline.Arithmetic;
 import dev.tokamak.backend.Tensor;
 import dev.tokamak.backend.reference.ReferenceBackend;
 import dev.tokamak.cli.Console;
@@ -26,6 +29,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
@@ -75,6 +79,26 @@ class WrongKernelTest {
     @Override
     public OptionalDouble yardstickSeconds(QuantType type, int rows, long cols, long outDim) {
       return OptionalDouble.of(1);
+    }
+
+    @Override
+    public Optional<Roofline> roofline() {
+      return Optional.of(new Roofline(1e15, 1e12, 0, 9));
+    }
+
+    @Override
+    public Arithmetic arithmetic(Operation asked, CacheShape cache) {
+      return asked instanceof Operation.MatMul ? Arithmetic.BFLOAT16_X3 : Arithmetic.FLOAT32;
+    }
+
+    @Override
+    public Optional<String> yardstickObstacle() {
+      return Optional.of("it is elsewhere");
+    }
+
+    @Override
+    public boolean emulated() {
+      return true;
     }
 
     @Override
@@ -245,7 +269,14 @@ class WrongKernelTest {
     assertThat(result.status).as(result.err).isZero();
     assertThat(result.out.lines().findFirst().orElseThrow()).endsWith("cuBLAS");
     assertThat(result.out).containsPattern("matmul/f32/7x64x64 .*x\n");
-    for (JsonNode row : run(new Damaged("none", _ -> {}), "--json").json().get("rows")) {
+    assertThat(result.out)
+        .containsPattern("matmul/f32/7x64x64 .* bfloat16_x3 ")
+        .contains("9 OP/s bfloat16, 3 OP/s bfloat16_x3\n")
+        .endsWith("emulated: these are times of software, not of a device\n");
+    JsonNode json = run(new Damaged("none", _ -> {}), "--json").json();
+    assertThat(json.get("machine").get("emulated").asBoolean()).isTrue();
+    assertThat(json.get("cublas_obstacle").asString()).isEqualTo("it is elsewhere");
+    for (JsonNode row : json.get("rows")) {
       assertThat(row.has("cublas_ratio")).isEqualTo(row.get("kernel").asString().equals("matmul"));
     }
   }

@@ -46,14 +46,19 @@ public interface Backend extends AutoCloseable {
     return Optional.empty();
   }
 
-  /** The arithmetic that its kernel for an operation spends its time in. */
-  default Arithmetic arithmetic(Operation operation) {
+  /** The arithmetic that its kernel for an operation, with such a cache, spends its time in. */
+  default Arithmetic arithmetic(Operation operation, CacheShape cache) {
     return Arithmetic.FLOAT32;
   }
 
   /** Bytes that programs can still have, where they are not the machine's main memory. */
   default OptionalLong freeBytes() {
     return OptionalLong.empty();
+  }
+
+  /** Whether its device is played by software: its times then tell nothing of a real one. */
+  default boolean emulated() {
+    return false;
   }
 
   /**
@@ -63,6 +68,11 @@ public interface Backend extends AutoCloseable {
    */
   default OptionalDouble yardstickSeconds(QuantType type, int rows, long cols, long outDim) {
     return OptionalDouble.empty();
+  }
+
+  /** Why {@link #yardstickSeconds} was empty; empty: it was not, or there is no such library. */
+  default Optional<String> yardstickObstacle() {
+    return Optional.empty();
   }
 
   @Override

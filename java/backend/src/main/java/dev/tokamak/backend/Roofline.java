@@ -11,7 +11,7 @@ import java.util.function.ToDoubleFunction;
  *
  * @param bytesPerSecond read bandwidth of the memory
  * @param floatOps float32 multiplications and additions per second
- * @param int8Ops the same of int8 dot products; 0 if the machine has none
+ * @param int8Ops the same of int8 dot products; 0 if the machine has none, or no kernel uses them
  * @param bf16Ops the same of bfloat16 dot products; 0 if the machine has none
  */
 public record Roofline(double bytesPerSecond, double floatOps, double int8Ops, double bf16Ops) {
@@ -19,7 +19,11 @@ public record Roofline(double bytesPerSecond, double floatOps, double int8Ops, d
   public enum Arithmetic {
     FLOAT32,
     INT8,
-    BFLOAT16
+    BFLOAT16,
+    /** float32 by what is exact in bfloat16: two bfloat16 products each, so half of their peak. */
+    BFLOAT16_X2,
+    /** float32 by float32, of 16 bits each: three bfloat16 products, so a third of their peak. */
+    BFLOAT16_X3
   }
 
   /** The median of each part; empty of none. */
@@ -47,6 +51,8 @@ public record Roofline(double bytesPerSecond, double floatOps, double int8Ops, d
           case FLOAT32 -> floatOps;
           case INT8 -> int8Ops;
           case BFLOAT16 -> bf16Ops;
+          case BFLOAT16_X2 -> bf16Ops / 2;
+          case BFLOAT16_X3 -> bf16Ops / 3;
         };
     return peak > 0 ? peak : floatOps;
   }

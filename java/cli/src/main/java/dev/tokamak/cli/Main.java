@@ -31,6 +31,7 @@ import picocli.CommandLine.MissingParameterException;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The list of commands, and what becomes of their failures. */
@@ -128,9 +129,25 @@ public final class Main {
         .setExpandAtFiles(false)
         .setAllowOptionsAsOptionParameters(true)
         .setPosixClusteredShortOptionsAllowed(false)
+        .setExecutionStrategy(Main::run)
         .setParameterExceptionHandler((e, _) -> misused(console, e))
         .setExecutionExceptionHandler(
             (e, _, _) -> fail(console, e, isDebug(arguments)));
+  }
+
+  /** Runs the last command; options of those above it would do nothing, so they are refused. */
+  private static int run(ParseResult parsed) {
+    for (ParseResult at = parsed; at.hasSubcommand(); at = at.subcommand()) {
+      boolean asked = at.isUsageHelpRequested() || at.isVersionHelpRequested();
+      if (!asked && !at.matchedOptions().isEmpty()) {
+        CommandSpec below = at.subcommand().commandSpec();
+        throw new ParameterException(
+            below.commandLine(),
+            "option " + at.matchedOptions().getFirst().longestName() + " before " + below.name()
+                + " does nothing: those of " + below.qualifiedName() + " stand behind it");
+      }
+    }
+    return new CommandLine.RunLast().execute(parsed);
   }
 
   /**
@@ -143,9 +160,15 @@ public final class Main {
       return;
     }
     int first = 1;
-    if (arguments.length > 1 && command.getSubcommands().containsKey(arguments[1])) {
-      command = command.getSubcommands().get(arguments[1]);
-      first = 2;
+    if (arguments.length > 1 && !command.getSubcommands().isEmpty()) {
+      CommandLine below = command.getSubcommands().get(arguments[1]);
+      if (below != null) {
+        command = below;
+        first = 2;
+      } else if (!arguments[1].startsWith("-")) {
+        // picocli would rather ask for what the command above needs
+        throw new UnmatchedArgumentException(command, List.of(arguments[1]));
+      }
     }
     CommandSpec spec = command.getCommandSpec();
     for (int i = first; i < arguments.length; i++) {

@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
 import dev.tokamak.backend.Backend;
 import dev.tokamak.backend.BackendException;
 import dev.tokamak.backend.Backends;
+import dev.tokamak.backend.CacheShape;
 import dev.tokamak.backend.Limits;
 import dev.tokamak.backend.Operation;
 import dev.tokamak.backend.Program;
@@ -121,7 +122,7 @@ public final class CpuBackend implements Backend {
   }
 
   @Override
-  public Arithmetic arithmetic(Operation operation) {
+  public Arithmetic arithmetic(Operation operation, CacheShape cache) {
     return operation instanceof Operation.MatMul product
         ? arithmetic(product.weight().type())
         : Arithmetic.FLOAT32;

@@ -3,15 +3,19 @@ package dev.tokamak.backend.cuda;
 
 import dev.tokamak.backend.Backend;
 import dev.tokamak.backend.Backends;
+import dev.tokamak.backend.CacheShape;
 import dev.tokamak.backend.Limits;
 import dev.tokamak.backend.Operation;
 import dev.tokamak.backend.Program;
+import dev.tokamak.backend.QuantType;
 import dev.tokamak.backend.Replay;
+import dev.tokamak.backend.Roofline;
 import dev.tokamak.backend.Roofline.Arithmetic;
 import dev.tokamak.backend.Tensor;
 import dev.tokamak.backend.nativelib.CudaLibrary;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.OptionalLong;
 
 /**
@@ -20,6 +24,7 @@ import java.util.OptionalLong;
  */
 public final class CudaBackend implements Backend {
   private final CudaDevice device;
+  private Optional<Cublas> cublas = Optional.empty();
 
   /** Opens it; {@link #obstacle} must have found none. */
   public CudaBackend() {
@@ -102,13 +107,53 @@ public final class CudaBackend implements Backend {
         device, program, Launch.fused(program), (CudaWeights) weights, limits);
   }
 
-  /** Products are made of bfloat16 parts on tensor cores, whatever the weights are. */
+  /** Of the device; of an emulated one it would tell nothing. */
   @Override
-  public Arithmetic arithmetic(Operation operation) {
+  public Optional<Roofline> roofline() {
+    return emulated()
+        ? Optional.empty()
+        : CudaRoofline.measure(device, CudaRoofline.Size.OF_DEVICE);
+  }
+
+  /**
+   * Products are made of bfloat16 parts on tensor cores (kernels/include/parts.cuh): two, where
+   * weights or cache are exact in bfloat16, as are the whole numbers of quantised weights; else
+   * three.
+   */
+  @Override
+  public Arithmetic arithmetic(Operation operation, CacheShape cache) {
     return switch (operation) {
-      case Operation.MatMul _, Operation.Attention _ -> Arithmetic.BFLOAT16;
+      case Operation.MatMul product ->
+          switch (product.weight().type()) {
+            case F32, F16 -> Arithmetic.BFLOAT16_X3;
+            case BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K -> Arithmetic.BFLOAT16_X2;
+          };
+      case Operation.Attention _ ->
+          cache.type() == QuantType.BF16 ? Arithmetic.BFLOAT16_X2 : Arithmetic.BFLOAT16_X3;
       default -> Arithmetic.FLOAT32;
     };
+  }
+
+  @Override
+  public boolean emulated() {
+    return device.emulated();
+  }
+
+  /** Of cuBLAS, for F32, F16 and BF16; never beside an emulated device. */
+  @Override
+  public OptionalDouble yardstickSeconds(QuantType type, int rows, long cols, long outDim) {
+    if (emulated()) {
+      return OptionalDouble.empty();
+    }
+    if (cublas.isEmpty()) {
+      cublas = Optional.of(new Cublas(Cublas.load(Cublas.NAMES)));
+    }
+    return cublas.get().seconds(device, type, rows, cols, outDim);
+  }
+
+  @Override
+  public Optional<String> yardstickObstacle() {
+    return emulated() ? Optional.of("the device is emulated") : cublas.flatMap(Cublas::obstacle);
   }
 
   @Override

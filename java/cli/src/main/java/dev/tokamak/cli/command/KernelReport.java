@@ -3,6 +3,7 @@ package dev.tokamak.cli.command;
 
 import dev.tokamak.backend.Backend;
 import dev.tokamak.backend.Roofline;
+import dev.tokamak.backend.Roofline.Arithmetic;
 import dev.tokamak.backend.cpu.CpuBackend;
 import dev.tokamak.backend.machine.Nvml;
 import dev.tokamak.cli.Console;
@@ -14,9 +15,11 @@ import dev.tokamak.cli.kernels.Row;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.Set;
 import tools.jackson.core.JsonGenerator;
 
 /** What {@code bench kernels} found, as a table or as JSON. */
@@ -97,12 +100,32 @@ record KernelReport(
     roofline.ifPresent(
         r ->
             console.out().printf(
-                "roofline: %s read, %s float32, %s int8, %s bfloat16%n",
-                Quantity.of(r.bytesPerSecond(), "B/s"),
-                Quantity.of(r.floatOps(), "OP/s"),
-                Quantity.of(r.int8Ops(), "OP/s"),
-                Quantity.of(r.bf16Ops(), "OP/s")));
+                "roofline: %s read%s%n", Quantity.of(r.bytesPerSecond(), "B/s"), peaks(r)));
+    if (backend.emulated()) {
+      console.out().printf("emulated: these are times of software, not of a device%n");
+    }
     comparison.ifPresent(compared -> print(console, compared));
+  }
+
+  /** Of the kinds of arithmetic that the machine has, or that the rows are made of. */
+  private String peaks(Roofline measured) {
+    Set<Arithmetic> kinds = EnumSet.of(Arithmetic.FLOAT32);
+    if (measured.int8Ops() > 0) {
+      kinds.add(Arithmetic.INT8);
+    }
+    if (measured.bf16Ops() > 0) {
+      kinds.add(Arithmetic.BFLOAT16);
+    }
+    rows.stream()
+        .flatMap(row -> row.measured().stream())
+        .flatMap(found -> found.limit().stream())
+        .forEach(limit -> kinds.add(limit.arithmetic()));
+    var text = new StringBuilder();
+    for (Arithmetic kind : kinds) {
+      text.append(", ").append(Quantity.of(measured.peak(kind), "OP/s"));
+      text.append(' ').append(Row.name(kind));
+    }
+    return text.toString();
   }
 
   private void print(Console console, Comparison compared) {
@@ -189,6 +212,7 @@ record KernelReport(
           Devices.writeRoofline(json, r);
           json.writeEndObject();
         });
+    backend.yardstickObstacle().ifPresent(why -> json.writeStringProperty("cublas_obstacle", why));
     comparison.ifPresent(
         compared -> {
           json.writeObjectPropertyStart("baseline");
@@ -213,7 +237,9 @@ record KernelReport(
   private void writeMachine(JsonGenerator json) {
     json.writeObjectPropertyStart("machine");
     json.writeStringProperty("backend", backend.name());
+    json.writeStringProperty("variant", backend.variant());
     json.writeStringProperty("description", backend.description());
+    json.writeBooleanProperty("emulated", backend.emulated());
     json.writeStringProperty("cpu", processor.name());
     switch (backend) {
       case CpuBackend cpu -> {
@@ -270,6 +296,7 @@ record KernelReport(
         .ifPresent(
             limit -> {
               json.writeStringProperty("bound", limit.bound());
+              json.writeStringProperty("arithmetic", Row.name(limit.arithmetic()));
               Json.number(json, "roofline_fraction", fraction(measured, limit));
             });
     then(row).ifPresent(then -> Json.number(json, "baseline_ratio", then / seconds));

@@ -13,7 +13,6 @@ import dev.tokamak.cli.Quantity;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.SplittableRandom;
@@ -223,7 +222,7 @@ public final class KernelBench {
           (seconds[done - 1] - seconds[0]) / median,
           work,
           repeats,
-          roofline.map(r -> limit(r, work, backend.arithmetic(operation))),
+          roofline.map(r -> limit(r, work, backend.arithmetic(operation, many.cache()))),
           yardstick(operation, kernel));
     }
   }
@@ -244,14 +243,10 @@ public final class KernelBench {
         : OptionalDouble.empty();
   }
 
-  /** Whichever of memory and arithmetic takes longer at best. */
   private static Row.Limit limit(
       Roofline roofline, Work work, Roofline.Arithmetic arithmetic) {
-    double reading = roofline.memorySeconds(work);
-    double computing = roofline.arithmeticSeconds(work, arithmetic);
-    return reading >= computing
-        ? new Row.Limit("memory", reading)
-        : new Row.Limit(arithmetic.name().toLowerCase(Locale.ROOT), computing);
+    return new Row.Limit(
+        roofline.memorySeconds(work), arithmetic, roofline.arithmeticSeconds(work, arithmetic));
   }
 
   /** The machine's speed drifts: what it can do is measured again now and then. */

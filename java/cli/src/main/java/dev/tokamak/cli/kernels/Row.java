@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.cli.kernels;
 
+import dev.tokamak.backend.Roofline.Arithmetic;
 import dev.tokamak.backend.Work;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalDouble;
 
@@ -37,9 +39,26 @@ public record Row(Kernel kernel, Outcome outcome) {
   /**
    * The time below which the machine does not let it be done.
    *
-   * @param bound what takes that time: memory, or a kind of arithmetic
+   * @param memorySeconds to move its bytes
+   * @param arithmetic that it is made of
+   * @param arithmeticSeconds to do its operations
    */
-  public record Limit(String bound, double seconds) {}
+  public record Limit(double memorySeconds, Arithmetic arithmetic, double arithmeticSeconds) {
+    /** Whichever takes longer. */
+    public double seconds() {
+      return Math.max(memorySeconds, arithmeticSeconds);
+    }
+
+    /** What takes that time: memory, or the kind of arithmetic. */
+    public String bound() {
+      return memorySeconds >= arithmeticSeconds ? "memory" : name(arithmetic);
+    }
+  }
+
+  /** For example {@code float32}. */
+  public static String name(Arithmetic arithmetic) {
+    return arithmetic.name().toLowerCase(Locale.ROOT);
+  }
 
   /** The measurement, if there is one. */
   public Optional<Measured> measured() {
