@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // roofline: what a device can do at best, to be timed from outside. Three loops that wait for
-// nothing but what they measure: reads of memory, float32 fused multiply-adds, and bfloat16 products
-// on the tensor cores. The numbers are whole or halves, small and none of them 0: tests know the
+// nothing but what they measure: reads of memory, float32 fused multiply-adds, and bfloat16
+// products on the tensor cores. The numbers are whole or halves, small and none of them 0: tests know the
 // sums exactly, and tensor cores draw power as with real operands, on which their clock depends.
 //   sums [blocks]
 //   grid: as many blocks of 256 threads as the caller wants; at most 64 registers, so that four

@@ -79,7 +79,9 @@ void bf16(const device::Schedule& schedule, uint64_t) {
       for (int row = 0; row < 16; row++) {
         for (int col = 0; col < 8; col++) {
           for (int k = 0; k < 16; k++) {
-            products += ((row * 5 + k * 3 + m * 7) % 13 - 6.5) * ((k * 7 + col * 4 + n * 5) % 11 - 5.5);
+            const double a = (row * 5 + k * 3 + m * 7) % 13 - 6.5;
+            const double b = (k * 7 + col * 4 + n * 5) % 11 - 5.5;
+            products += a * b;
           }
         }
       }

@@ -25,9 +25,11 @@ class CudaYardsticksTest {
   @BeforeEach
   void theEmulatedDeviceIsThere() {
     assumeTrue(
-        CudaLibrary.emulated().isPresent(), "the property " + CudaLibrary.EMULATION + " is not set");
+        CudaLibrary.emulated().isPresent(),
+        "the property " + CudaLibrary.EMULATION + " is not set");
     driver = new FakeDriver(Optional.of(new EmulatedDriver()));
-    device = new CudaDevice(new CudaMachine.Properties("GPU A", 90, 2, 1L << 30, 1L << 30), true, driver);
+    var properties = new CudaMachine.Properties("GPU A", 90, 2, 1L << 30, 1L << 30);
+    device = new CudaDevice(properties, true, driver);
   }
 
   /** A cuBLAS that notes what it is asked, and fails where a test wants it to. */

@@ -17,8 +17,8 @@ import java.util.OptionalDouble;
 import java.util.SplittableRandom;
 
 /**
- * NVIDIA's own products of dense matrices, as a yardstick (cuBLAS reference, cublasGemmEx). It is no
- * part of Tokamak: where libcublas is installed it is found by its name.
+ * NVIDIA's own products of dense matrices, as a yardstick (cuBLAS reference, cublasGemmEx). It is
+ * no part of Tokamak: where libcublas is installed it is found by its name.
  */
 final class Cublas {
   /** The library's functions; each returns a cublasStatus_t. */
@@ -94,10 +94,10 @@ final class Cublas {
   }
 
   /**
-   * Seconds of out [rows, outDim] = x [rows, cols] · Wᵀ, W [outDim, cols] of a type, x of the same,
-   * out and all sums float32: the median of some repetitions, each a graph of products by copies of W
-   * that are more than the caches hold. x of F16 and BF16 has half the bytes, and less precision,
-   * than what Tokamak multiplies.
+   * Seconds of out [rows, outDim] = x [rows, cols] · Wᵀ, W [outDim, cols] of a type, x of the
+   * same, out and all sums float32: the median of some repetitions, each a graph of products by
+   * copies of W that are more than the caches hold. x of F16 and BF16 has half the bytes, and less
+   * precision, than what Tokamak multiplies.
    *
    * @return empty if the library is not there or fails, or has no such product, or if the memory
    *     does not suffice

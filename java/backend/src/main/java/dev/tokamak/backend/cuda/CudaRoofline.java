@@ -11,9 +11,9 @@ import java.util.Optional;
 import java.util.function.IntSupplier;
 
 /**
- * What a device does at best: the loops of {@code kernels/roofline.cu}, timed by events. The best of
- * some repetitions counts: other work on the machine can only make one worse. The bfloat16 peak is
- * that of {@code mma.sync}, which the kernels use; other instructions of a device may do more.
+ * What a device does at best: the loops of {@code kernels/roofline.cu}, timed by events. The best
+ * of some repetitions counts: other work on the machine can only make one worse. The bfloat16 peak
+ * is that of {@code mma.sync}, which the kernels use; other instructions of a device may do more.
  */
 final class CudaRoofline {
   /**

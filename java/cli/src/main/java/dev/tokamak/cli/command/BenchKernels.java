@@ -37,10 +37,10 @@ import picocli.CommandLine.TypeConversionException;
           + " without weights may be faster than the memory.",
       "The roofline's fraction is the time that the machine needs at best, for the bytes by its"
           + " measured read bandwidth or for the operations by its measured peak, whichever is"
-          + " longer, by the time taken. bfloat16_x2 and bfloat16_x3 are float32 products made of two"
-          + " or three bfloat16 ones: their peaks are a half and a third of bfloat16's.",
-      "On cuda, where libcublas is installed, the column cuBLAS has its time for the same product of"
-          + " F32, F16 or BF16 weights, by the time taken: above 1 is faster than cuBLAS.",
+          + " longer, by the time taken. bfloat16_x2 and bfloat16_x3 are float32 products made of"
+          + " two or three bfloat16 ones: their peaks are a half and a third of bfloat16's.",
+      "On cuda, where libcublas is installed, the column cuBLAS has its time for the same product"
+          + " of F32, F16 or BF16 weights, by the time taken: above 1 is faster than cuBLAS.",
       "Without --filter, the kernels of Llama-3.2-1B, in some minutes; with --filter . those of all"
           + " models."
     })
