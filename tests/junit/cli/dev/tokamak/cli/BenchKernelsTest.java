@@ -261,7 +261,7 @@ class BenchKernelsTest {
     assertThat(result.status()).isEqualTo(2);
     assertThat(result.err())
         .hasLineCount(1)
-        .startsWith("tokamak: unknown command 'kernel'; did you mean kernels?");
+        .startsWith("tokamak: unknown command \"kernel\"; did you mean kernels?");
   }
 
   /** A model has no part in it: to take one and do nothing with it would mislead. */
@@ -274,7 +274,7 @@ class BenchKernelsTest {
         .hasLineCount(1)
         .startsWith("tokamak: option --model before kernels does nothing: those of tokamak bench");
     assertThat(Cli.run("bench", "kernels", "-m", "model.gguf").err())
-        .contains("unknown option '-m'");
+        .contains("unknown option \"-m\"");
     assertThat(Cli.run("bench", "--help", "kernels").done().out()).contains("Usage: tokamak bench");
   }
 
