@@ -108,6 +108,7 @@ public final class Predict implements Runnable {
     Json.ints(json, "prompt_tokens", tokens);
     if (everyPosition) {
       List<Prediction> kept = new ArrayList<>();
+      List<float[]> keptLogits = new ArrayList<>();
       if (all) {
         json.writeArrayPropertyStart("logits");
       }
@@ -126,15 +127,16 @@ public final class Predict implements Runnable {
                     new float[0],
                     prediction.top(),
                     prediction.entropyBits()));
+            keptLogits.add(topLogits(prediction));
           });
       if (all) {
         json.writeEndArray();
       }
       json.writeArrayPropertyStart("positions");
-      for (Prediction prediction : kept) {
+      for (int i = 0; i < kept.size(); i++) {
         json.writeStartObject();
-        json.writeNumberProperty("position", prediction.position());
-        write(json, tokenizer, prediction);
+        json.writeNumberProperty("position", kept.get(i).position());
+        write(json, tokenizer, kept.get(i), keptLogits.get(i));
         json.writeEndObject();
       }
       json.writeEndArray();
@@ -142,16 +144,27 @@ public final class Predict implements Runnable {
       json.writeName("logits");
       Json.floats(json, last.logits());
     }
-    write(json, tokenizer, last);
+    write(json, tokenizer, last, topLogits(last));
   }
 
-  private static void write(JsonGenerator json, Tokenizer tokenizer, Prediction prediction) {
+  /** Of the likeliest tokens, in their order. */
+  private static float[] topLogits(Prediction prediction) {
+    float[] logits = new float[prediction.top().size()];
+    for (int i = 0; i < logits.length; i++) {
+      logits[i] = prediction.logits()[prediction.top().get(i).id()];
+    }
+    return logits;
+  }
+
+  private static void write(
+      JsonGenerator json, Tokenizer tokenizer, Prediction prediction, float[] logits) {
     json.writeArrayPropertyStart("top");
-    for (Choice choice : prediction.top()) {
+    for (int i = 0; i < logits.length; i++) {
+      Choice choice = prediction.top().get(i);
       json.writeStartObject();
       json.writeNumberProperty("id", choice.id());
       json.writeStringProperty("text", Answers.text(tokenizer, choice.id()));
-      json.writeNumberProperty("logit", prediction.logits()[choice.id()]);
+      json.writeNumberProperty("logit", logits[i]);
       json.writeNumberProperty("probability", choice.probability());
       json.writeEndObject();
     }
