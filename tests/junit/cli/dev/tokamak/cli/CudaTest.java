@@ -71,6 +71,18 @@ class CudaTest {
   }
 
   @Test
+  void benchNamesTheGpu() {
+    JsonNode json =
+        Cli.run(
+                "bench", "-m", Cli.stories(), "--backend", "cuda", "-p", "5", "-n", "2", "-r", "1",
+                "--json")
+            .json();
+    assertThat(json.get("gpu").get("variant").asString()).startsWith("cuda/");
+    assertThat(json.get("prefill").get("tok_s").asDouble()).isPositive();
+    assertThat(json.get("decode").get("tok_s").asDouble()).isPositive();
+  }
+
+  @Test
   void devicesNamesIt() {
     JsonNode json = Cli.run("devices", "--backend", "cuda", "--json").json();
     assertThat(json.get("selected").asString()).isEqualTo("cuda");

@@ -46,9 +46,16 @@ public interface Backend extends AutoCloseable {
     return Optional.empty();
   }
 
+  /** The arithmetic of its products with weights of a type. */
+  default Arithmetic arithmetic(QuantType weights) {
+    return Arithmetic.FLOAT32;
+  }
+
   /** The arithmetic that its kernel for an operation, with such a cache, spends its time in. */
   default Arithmetic arithmetic(Operation operation, CacheShape cache) {
-    return Arithmetic.FLOAT32;
+    return operation instanceof Operation.MatMul product
+        ? arithmetic(product.weight().type())
+        : Arithmetic.FLOAT32;
   }
 
   /** Bytes that programs can still have, where they are not the machine's main memory. */

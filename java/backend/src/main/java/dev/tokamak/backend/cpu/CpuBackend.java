@@ -6,9 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
 import dev.tokamak.backend.Backend;
 import dev.tokamak.backend.BackendException;
 import dev.tokamak.backend.Backends;
-import dev.tokamak.backend.CacheShape;
 import dev.tokamak.backend.Limits;
-import dev.tokamak.backend.Operation;
 import dev.tokamak.backend.Program;
 import dev.tokamak.backend.QuantType;
 import dev.tokamak.backend.Replay;
@@ -122,14 +120,7 @@ public final class CpuBackend implements Backend {
   }
 
   @Override
-  public Arithmetic arithmetic(Operation operation, CacheShape cache) {
-    return operation instanceof Operation.MatMul product
-        ? arithmetic(product.weight().type())
-        : Arithmetic.FLOAT32;
-  }
-
-  /** What a product with weights of a type is made of. */
-  public static Arithmetic arithmetic(QuantType weights) {
+  public Arithmetic arithmetic(QuantType weights) {
     return switch (weights) {
       case F32, F16 -> Arithmetic.FLOAT32;
       case BF16 -> Arithmetic.BFLOAT16;

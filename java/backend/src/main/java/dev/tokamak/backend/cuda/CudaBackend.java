@@ -121,13 +121,17 @@ public final class CudaBackend implements Backend {
    * three.
    */
   @Override
+  public Arithmetic arithmetic(QuantType weights) {
+    return switch (weights) {
+      case F32, F16 -> Arithmetic.BFLOAT16_X3;
+      case BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K -> Arithmetic.BFLOAT16_X2;
+    };
+  }
+
+  @Override
   public Arithmetic arithmetic(Operation operation, CacheShape cache) {
     return switch (operation) {
-      case Operation.MatMul product ->
-          switch (product.weight().type()) {
-            case F32, F16 -> Arithmetic.BFLOAT16_X3;
-            case BF16, Q8_0, Q4_0, Q4_K, Q5_K, Q6_K -> Arithmetic.BFLOAT16_X2;
-          };
+      case Operation.MatMul product -> arithmetic(product.weight().type());
       case Operation.Attention _ ->
           cache.type() == QuantType.BF16 ? Arithmetic.BFLOAT16_X2 : Arithmetic.BFLOAT16_X3;
       default -> Arithmetic.FLOAT32;

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.cli.command;
 
-import dev.tokamak.backend.QuantType;
+import dev.tokamak.backend.Backend;
 import dev.tokamak.backend.Roofline;
 import dev.tokamak.backend.Roofline.Arithmetic;
+import dev.tokamak.backend.TokenSampler;
 import dev.tokamak.backend.cpu.CpuBackend;
+import dev.tokamak.backend.cuda.CudaBackend;
 import dev.tokamak.cli.Console;
 import dev.tokamak.cli.Failure;
 import dev.tokamak.cli.Json;
@@ -96,7 +98,6 @@ public final class Bench implements Runnable {
   private record Result(
       Model model,
       GgufType type,
-      Optional<CpuBackend> cpu,
       Optional<Roofline> roofline,
       Speed prefill,
       Speed decode,
@@ -128,8 +129,7 @@ public final class Bench implements Runnable {
     double[] decodes = new double[repetitions];
     List<Roofline> rooflines = new ArrayList<>();
     OptionalLong peak = OptionalLong.empty();
-    Optional<CpuBackend> cpu =
-        model.backend().backend() instanceof CpuBackend b ? Optional.of(b) : Optional.empty();
+    Backend backend = model.backend().backend();
     int rows = Math.max(batch, Math.min(capacity.chunk(), prompt));
     var shape =
         new Inference.Shape(capacity.context(), rows, batch, batch, capacity.cacheType());
@@ -144,20 +144,22 @@ public final class Bench implements Runnable {
         if (i == 0) {
           peak = peakBytes(); // before the roofline's own buffers; later repetitions add nothing
         }
-        cpu.flatMap(CpuBackend::roofline).ifPresent(rooflines::add);
+        backend.roofline().ifPresent(rooflines::add);
         progress.at(i + 1, repetitions);
       }
     }
     GgufType type = type(model);
+    Arithmetic arithmetic =
+        type.quantType().map(backend::arithmetic).orElse(Arithmetic.FLOAT32);
     Speed prefill =
         speed(
             prefills,
-            rooflines.stream().map(r -> peakOperations(r, type) / model.operationsPerToken()));
+            rooflines.stream().map(r -> r.peak(arithmetic) / model.operationsPerToken()));
     Speed decode =
         speed(
             decodes,
             rooflines.stream().map(r -> r.bytesPerSecond() / model.bytesPerToken() * batch));
-    return new Result(model, type, cpu, Roofline.median(rooflines), prefill, decode, peak);
+    return new Result(model, type, Roofline.median(rooflines), prefill, decode, peak);
   }
 
   /**
@@ -184,12 +186,6 @@ public final class Bench implements Runnable {
     return (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
   }
 
-  /** Operations per second of the arithmetic that the kernels use for a type of weights. */
-  private static double peakOperations(Roofline roofline, GgufType type) {
-    return roofline.peak(
-        type.quantType().map(CpuBackend::arithmetic).orElse(Arithmetic.FLOAT32));
-  }
-
   /** The type of most weights. */
   private static GgufType type(Model model) {
     Map<GgufType, Long> elements = new EnumMap<>(GgufType.class);
@@ -213,8 +209,13 @@ public final class Bench implements Runnable {
     }
   }
 
-  /** The steps that are timed: forward passes, and the choice of the likeliest token. */
+  /**
+   * The steps that are timed: forward passes, and the choice of the likeliest token, by the backend
+   * where it does that.
+   */
   private static final class Work {
+    private static final SamplerOptions GREEDY = SamplerOptions.greedy();
+
     private final Inference inference;
     private final int vocabulary;
     private final SplittableRandom random;
@@ -228,6 +229,7 @@ public final class Bench implements Runnable {
       random = new SplittableRandom(seed);
       sampler = new Sampler(vocabulary);
       logits = new float[vocabulary];
+      inference.prepareSampling();
     }
 
     /** Seconds from a prompt to its first token. */
@@ -239,7 +241,7 @@ public final class Bench implements Runnable {
           inference.add(sequence, random.nextInt(vocabulary));
           i++;
         }
-        int row = i == tokens ? inference.wantLogits() : -1;
+        int row = i == tokens ? want() : -1;
         inference.step();
         if (row >= 0) {
           choose(row);
@@ -261,7 +263,7 @@ public final class Bench implements Runnable {
       for (int step = 0; step < steps; step++) {
         for (int i = 0; i < sequences; i++) {
           inference.add(open[i], random.nextInt(vocabulary));
-          rows[i] = inference.wantLogits();
+          rows[i] = want();
         }
         inference.step();
         for (int row : rows) {
@@ -275,9 +277,18 @@ public final class Bench implements Runnable {
       return seconds;
     }
 
-    private void choose(int row) {
+    private int want() {
+      return inference.samples(GREEDY, 0)
+          ? inference.wantToken(GREEDY, none, 0, TokenSampler.Besides.NOTHING)
+          : inference.wantLogits();
+    }
+
+    private int choose(int row) {
+      if (inference.samples(GREEDY, 0)) {
+        return inference.token(row);
+      }
       inference.logits(row, logits);
-      sampler.sample(SamplerOptions.greedy(), logits, none, 0);
+      return sampler.sample(GREEDY, logits, none, 0);
     }
   }
 
@@ -289,8 +300,8 @@ public final class Bench implements Runnable {
         + model.backend().backend().description());
     result.roofline.ifPresent(
         r -> row("roofline", Quantity.of(r.bytesPerSecond(), "B/s") + " read, "
-            + Quantity.of(r.floatOps(), "OP/s") + " float32, "
-            + Quantity.of(r.int8Ops(), "OP/s") + " int8"
+            + Quantity.of(r.floatOps(), "OP/s") + " float32"
+            + (r.int8Ops() > 0 ? ", " + Quantity.of(r.int8Ops(), "OP/s") + " int8" : "")
             + (r.bf16Ops() > 0 ? ", " + Quantity.of(r.bf16Ops(), "OP/s") + " bfloat16" : "")));
     row("load", Quantity.significant(model.loadSeconds()) + " s");
     row("prefill", text(result.prefill) + " (-p " + prompt + ")");
@@ -310,14 +321,17 @@ public final class Bench implements Runnable {
   }
 
   private void write(JsonGenerator json, Result result) {
-    json.writeObjectPropertyStart("cpu");
-    json.writeStringProperty("name", Processor.ofMachine().name());
-    json.writeStringProperty("backend", result.model.backend().backend().name());
-    result.cpu.ifPresent(
-        cpu -> {
-          json.writeStringProperty("level", cpu.level());
-          json.writeNumberProperty("threads", cpu.threads());
-        });
+    Backend backend = result.model.backend().backend();
+    boolean gpu = backend instanceof CudaBackend;
+    json.writeObjectPropertyStart(gpu ? "gpu" : "cpu");
+    json.writeStringProperty(
+        "name", gpu ? backend.description() : Processor.ofMachine().name());
+    json.writeStringProperty("backend", backend.name());
+    json.writeStringProperty("variant", backend.variant());
+    if (backend instanceof CpuBackend cpu) {
+      json.writeStringProperty("level", cpu.level());
+      json.writeNumberProperty("threads", cpu.threads());
+    }
     result.roofline.ifPresent(r -> Devices.writeRoofline(json, r));
     json.writeEndObject();
     json.writeObjectPropertyStart("model");
