@@ -118,7 +118,7 @@ __global__ void waits_for_a_flag_atomically(int* flag) {
   while (atomicAdd(flag, 0) == 0) {
   }
 }
-__global__ void writes_past_the_end(int n) {
+[[maybe_unused]] __global__ void writes_past_the_end(int n) {
   SHARED(float, values, 33);
   values[n] = 1;
 }
