@@ -80,10 +80,10 @@ void* Cpu::allocate(int64_t bytes) {
 }
 void Cpu::release(void* memory) { std::free(memory); }
 void Cpu::write(void* to, const void* from, int64_t bytes) {
-  memcpy(to, from, static_cast<size_t>(bytes));
+  if (bytes > 0) memcpy(to, from, static_cast<size_t>(bytes));
 }
 void Cpu::read(void* to, const void* from, int64_t bytes) {
-  memcpy(to, from, static_cast<size_t>(bytes));
+  if (bytes > 0) memcpy(to, from, static_cast<size_t>(bytes));
 }
 
 int64_t Cpu::packed_bytes(int type, int64_t rows, int64_t cols) {

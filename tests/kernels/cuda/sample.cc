@@ -187,7 +187,8 @@ struct Answer {
 
   bool operator==(const Answer& other) const {
     const auto same = [](const std::vector<double>& a, const std::vector<double>& b) {
-      return a.size() == b.size() && memcmp(a.data(), b.data(), a.size() * sizeof(double)) == 0;
+      return a.size() == b.size() &&
+             (a.empty() || memcmp(a.data(), b.data(), a.size() * sizeof(double)) == 0);
     };
     return tokens == other.tokens && top_tokens == other.top_tokens &&
            same(chosen, other.chosen) && same(top_logprobs, other.top_logprobs);
