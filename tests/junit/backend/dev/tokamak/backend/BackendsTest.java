@@ -5,7 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
-import dev.tokamak.backend.cuda.CudaProbe;
+import dev.tokamak.backend.cuda.CudaBackend;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import org.junit.jupiter.api.Test;
@@ -36,7 +37,9 @@ class BackendsTest {
 
   @Test
   void autoFallsBackAndSaysWhy() {
-    assumeThat(CudaProbe.ofMachine().obstacle()).as("a GPU comes before all").isPresent();
+    assumeThat(CudaBackend.obstacle(options("auto", ""), List.of()))
+        .as("a GPU comes before all")
+        .isPresent();
     Backends.Choice choice = Backends.open(options("auto", "no such level"));
     assertThat(choice.backend().name()).isEqualTo("reference");
     assertThat(choice.reason()).startsWith("cuda cannot run: ").contains("; cpu cannot run: ");
