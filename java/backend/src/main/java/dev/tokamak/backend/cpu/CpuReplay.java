@@ -11,6 +11,7 @@ import dev.tokamak.backend.Program;
 import dev.tokamak.backend.Replay;
 import dev.tokamak.backend.Tensor;
 import dev.tokamak.backend.Value;
+import dev.tokamak.backend.nativelib.Abi;
 import dev.tokamak.backend.nativelib.NativeLibrary;
 import dev.tokamak.backend.nativelib.TokamakNative;
 import java.lang.foreign.Arena;
@@ -91,7 +92,7 @@ final class CpuReplay implements Replay {
       case Operation.Norm op ->
           TokamakNative.tk_cpu_norm(
               tape,
-              rows(op.x()),
+              Abi.rows(op.x()),
               at(op.x()),
               op.x().width(),
               op.weight().data().address(),
@@ -101,7 +102,7 @@ final class CpuReplay implements Replay {
       case Operation.MatMul op ->
           TokamakNative.tk_cpu_matmul(
               tape,
-              rows(op.x()),
+              Abi.rows(op.x()),
               at(op.x()),
               op.weight().cols(),
               op.weight().type().ggufId(),
@@ -116,7 +117,7 @@ final class CpuReplay implements Replay {
               op.x().width() / op.headDim(),
               op.headDim(),
               op.table().cols(),
-              pairing(op.pairing()),
+              Abi.pairing(op.pairing()),
               op.table().data().address(),
               op.table().rows());
       case Operation.Store op ->
@@ -131,9 +132,14 @@ final class CpuReplay implements Replay {
               at(op.out()));
       case Operation.Gate op ->
           TokamakNative.tk_cpu_gate(
-              tape, rows(op.gate()), at(op.gate()), at(op.up()), op.gate().width(), at(op.out()));
+              tape,
+              Abi.rows(op.gate()),
+              at(op.gate()),
+              at(op.up()),
+              op.gate().width(),
+              at(op.out()));
       case Operation.Add op ->
-          TokamakNative.tk_cpu_add(tape, rows(op.x()), at(op.x()), at(op.y()), op.x().width());
+          TokamakNative.tk_cpu_add(tape, Abi.rows(op.x()), at(op.x()), at(op.y()), op.x().width());
       case Operation.Select op ->
           TokamakNative.tk_cpu_select(tape, at(op.x()), op.x().width(), at(op.out()));
     };
@@ -151,20 +157,6 @@ final class CpuReplay implements Replay {
 
   private long at(Value value) {
     return values[value.id()];
-  }
-
-  private static int rows(Value value) {
-    return switch (value.rows()) {
-      case STEP -> TokamakNative.TK_ROWS_STEP;
-      case OUTPUTS -> TokamakNative.TK_ROWS_OUTPUTS;
-    };
-  }
-
-  private static int pairing(Operation.Rope.Pairing pairing) {
-    return switch (pairing) {
-      case INTERLEAVED -> TokamakNative.TK_PAIRING_INTERLEAVED;
-      case HALF_SPLIT -> TokamakNative.TK_PAIRING_HALF_SPLIT;
-    };
   }
 
   @Override

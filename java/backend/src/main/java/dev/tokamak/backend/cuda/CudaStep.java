@@ -9,9 +9,9 @@ import dev.tokamak.backend.Operation;
 import dev.tokamak.backend.Program;
 import dev.tokamak.backend.Tensor;
 import dev.tokamak.backend.Value;
+import dev.tokamak.backend.nativelib.Abi;
 import dev.tokamak.backend.nativelib.CudaLibrary;
 import dev.tokamak.backend.nativelib.CudaNative;
-import dev.tokamak.backend.nativelib.TokamakNative;
 
 /** Calls the kernels for the operations of steps of at most so many rows, on one stream. */
 final class CudaStep implements AutoCloseable {
@@ -79,7 +79,7 @@ final class CudaStep implements AutoCloseable {
     Value out = operation.output();
     CudaKernels.check(
         CudaNative.tk_cuda_check(
-            step, rows(out), at(out), out.width(), number, memory.deviceFlag()),
+            step, Abi.rows(out), at(out), out.width(), number, memory.deviceFlag()),
         "the check of " + operation.label());
   }
 
@@ -124,7 +124,7 @@ final class CudaStep implements AutoCloseable {
       case Operation.Norm op ->
           CudaNative.tk_cuda_norm(
               step,
-              rows(op.x()),
+              Abi.rows(op.x()),
               at(op.x()),
               op.x().width(),
               weights.plain(op.weight()),
@@ -134,7 +134,7 @@ final class CudaStep implements AutoCloseable {
       case Operation.MatMul op ->
           CudaNative.tk_cuda_matmul(
               step,
-              rows(op.x()),
+              Abi.rows(op.x()),
               at(op.x()),
               op.weight().cols(),
               op.weight().type().ggufId(),
@@ -149,7 +149,7 @@ final class CudaStep implements AutoCloseable {
               op.x().width() / op.headDim(),
               op.headDim(),
               op.table().cols(),
-              pairing(op.pairing()),
+              Abi.pairing(op.pairing()),
               memory.table(op.table()),
               op.table().rows());
       case Operation.Store op ->
@@ -165,9 +165,14 @@ final class CudaStep implements AutoCloseable {
               at(op.out()));
       case Operation.Gate op ->
           CudaNative.tk_cuda_gate(
-              step, rows(op.gate()), at(op.gate()), at(op.up()), op.gate().width(), at(op.out()));
+              step,
+              Abi.rows(op.gate()),
+              at(op.gate()),
+              at(op.up()),
+              op.gate().width(),
+              at(op.out()));
       case Operation.Add op ->
-          CudaNative.tk_cuda_add(step, rows(op.x()), at(op.x()), at(op.y()), op.x().width());
+          CudaNative.tk_cuda_add(step, Abi.rows(op.x()), at(op.x()), at(op.y()), op.x().width());
       case Operation.Select op ->
           CudaNative.tk_cuda_select(step, at(op.x()), op.x().width(), at(op.out()));
     };
@@ -194,27 +199,13 @@ final class CudaStep implements AutoCloseable {
         at(store.k()),
         at(store.v()),
         q.table().cols(),
-        pairing(q.pairing()),
+        Abi.pairing(q.pairing()),
         memory.table(q.table()),
         q.table().rows());
   }
 
   private long at(Value value) {
     return memory.value(value);
-  }
-
-  private static int rows(Value value) {
-    return switch (value.rows()) {
-      case STEP -> TokamakNative.TK_ROWS_STEP;
-      case OUTPUTS -> TokamakNative.TK_ROWS_OUTPUTS;
-    };
-  }
-
-  private static int pairing(Operation.Rope.Pairing pairing) {
-    return switch (pairing) {
-      case INTERLEAVED -> TokamakNative.TK_PAIRING_INTERLEAVED;
-      case HALF_SPLIT -> TokamakNative.TK_PAIRING_HALF_SPLIT;
-    };
   }
 
   @Override
