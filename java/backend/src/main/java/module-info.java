@@ -7,6 +7,8 @@ module dev.tokamak.backend {
   requires org.bytedeco.javacpp;
 
   exports dev.tokamak.backend;
+  // Programs of gradients, for module train.
+  exports dev.tokamak.backend.train;
   // The roofline of this machine, for benchmarks.
   exports dev.tokamak.backend.cpu;
   // Memory, streams and time of a GPU, for benchmarks, and what was found of it, for reports.
