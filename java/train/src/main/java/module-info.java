@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/** How a model comes to be: pretraining, fine-tuning, alignment. */
+module dev.tokamak.train {
+  requires transitive dev.tokamak.generate;
+  requires tools.jackson.core;
+
+  exports dev.tokamak.train;
+  // One readable program per stage.
+  exports dev.tokamak.train.recipe;
+}
