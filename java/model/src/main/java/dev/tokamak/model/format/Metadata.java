@@ -61,6 +61,20 @@ public final class Metadata {
     return new Metadata(source, changed);
   }
 
+  /** The same metadata with all keys of another set, each at its old place or behind. */
+  public Metadata with(Metadata other) {
+    var changed = new LinkedHashMap<>(values);
+    changed.putAll(other.values);
+    return new Metadata(source, changed);
+  }
+
+  /** The keys that begin with a prefix. */
+  public Metadata under(String prefix) {
+    var some = new LinkedHashMap<>(values);
+    some.keySet().removeIf(key -> !key.startsWith(prefix));
+    return new Metadata(source, some);
+  }
+
   private static MetadataValue typed(String key, Object value) {
     return switch (value) {
       case MetadataValue v -> v;

@@ -16,8 +16,8 @@ import java.util.OptionalInt;
  * no character is in.
  */
 public final class Bpe extends Tokenizer {
-  private static final String PRE = "tokenizer.ggml.pre";
-  private static final String MERGES = "tokenizer.ggml.merges";
+  static final String PRE = "tokenizer.ggml.pre";
+  static final String MERGES = "tokenizer.ggml.merges";
 
   /** The character of each byte. */
   private static final char[] ALPHABET = alphabet();
@@ -213,7 +213,7 @@ public final class Bpe extends Tokenizer {
   }
 
   /** Printable bytes stand for themselves, the others, in order, for U+0100 and on. */
-  private static char[] alphabet() {
+  static char[] alphabet() {
     char[] chars = new char[256];
     char next = 0x100;
     for (int b = 0; b < 256; b++) {

@@ -3,9 +3,13 @@ package dev.tokamak.model.tokenizer;
 
 import dev.tokamak.model.format.FormatException;
 import dev.tokamak.model.format.Metadata;
+import dev.tokamak.model.format.gguf.GgufWriter;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Locale;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
 
@@ -17,7 +21,7 @@ import java.util.Set;
  * U+FFFD. Encoding takes O(n log n) time for n characters, whatever they are.
  */
 public abstract sealed class Tokenizer permits Bpe, SentencePiece {
-  private static final String MODEL = "tokenizer.ggml.model";
+  static final String MODEL = "tokenizer.ggml.model";
   private static final String NAME = "general.name";
   private static final int LONGEST_TEXT = 1 << 28;
 
@@ -27,6 +31,7 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece {
   /** Tokens of Phi-3 that take no space with them. */
   private static final Set<String> LEAVE_SPACE = Set.of("<unk>", "<s>", "<|endoftext|>");
 
+  private final Metadata metadata;
   final Vocabulary vocabulary;
   private final OptionalInt bos;
   private final OptionalInt eos;
@@ -42,6 +47,7 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece {
   record Defaults(OptionalInt bos, OptionalInt eos, OptionalInt unknown, boolean addBos) {}
 
   Tokenizer(Metadata metadata, Defaults defaults) {
+    this.metadata = metadata.under("tokenizer.");
     this.vocabulary = Vocabulary.of(metadata);
     this.bos = tokenId(metadata, "bos", vocabulary, defaults.bos);
     this.eos = tokenId(metadata, "eos", vocabulary, defaults.eos);
@@ -242,6 +248,24 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece {
     return ends.stream().toArray();
   }
 
+  /**
+   * The keys {@code tokenizer.*} that {@link #of} makes the same tokenizer from; what a model's file
+   * says of its tokenizer.
+   */
+  public final Metadata metadata() {
+    return metadata;
+  }
+
+  /**
+   * Writes a GGUF file with the vocabulary only. An existing file is replaced.
+   *
+   * @throws IOException if it cannot be written
+   */
+  public final void save(Path path) throws IOException {
+    Metadata file = Metadata.of(metadata.source(), Map.of("general.architecture", "llama"));
+    new GgufWriter(file.with(metadata)).write(path);
+  }
+
   /** Whether encoding puts a space in front, which decoding leaves out. */
   abstract boolean spaceInFront();
 
@@ -265,7 +289,7 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece {
   }
 
   private static boolean adds(Metadata metadata, String name, boolean standard, OptionalInt token) {
-    String key = "tokenizer.ggml.add_" + name + "_token";
+    String key = addKey(name);
     boolean adds = metadata.bool(key).orElse(standard && token.isPresent());
     if (adds && token.isEmpty()) {
       throw Vocabulary.error(metadata.source(), idKey(name), "missing, though " + key + " is true");
@@ -273,8 +297,12 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece {
     return adds;
   }
 
-  private static String idKey(String name) {
+  static String idKey(String name) {
     return "tokenizer.ggml." + name + "_token_id";
+  }
+
+  static String addKey(String name) {
+    return "tokenizer.ggml.add_" + name + "_token";
   }
 
   private SpecialTokens specials(boolean control) {
@@ -309,7 +337,7 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece {
   }
 
   /** The text with U+FFFD for each surrogate that has lost its other half. */
-  private static String paired(String text) {
+  static String paired(String text) {
     StringBuilder fixed = null;
     for (int i = 0; i < text.length(); i++) {
       char c = text.charAt(i);
