@@ -6,6 +6,4 @@ module dev.tokamak.train {
   requires tools.jackson.core;
 
   exports dev.tokamak.train;
-  // One readable program per stage.
-  exports dev.tokamak.train.recipe;
 }
