@@ -2,6 +2,9 @@
 package dev.tokamak.backend;
 
 import dev.tokamak.backend.Roofline.Arithmetic;
+import dev.tokamak.backend.train.TrainingProgram;
+import dev.tokamak.backend.train.TrainingReplay;
+import dev.tokamak.backend.train.TrainingShape;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -40,6 +43,15 @@ public interface Backend extends AutoCloseable {
    * @throws BackendException if there is not enough memory, or an operation cannot be done
    */
   Replay prepare(Program program, Weights weights, Limits limits);
+
+  /**
+   * Prepares a training program, with all memory that it needs; weights are zero at first.
+   *
+   * @throws BackendException if there is not enough memory, or it cannot train
+   */
+  default TrainingReplay prepare(TrainingProgram program, TrainingShape shape) {
+    throw new BackendException("backend " + name() + ": it cannot train");
+  }
 
   /** Measures what its machine can do at best, in a second or two; empty: it has no measure. */
   default Optional<Roofline> roofline() {

@@ -13,11 +13,15 @@ import java.util.List;
  * @param operations in the order of execution; the last one's output are the logits [m, vocab]
  * @param values all values, by id
  * @param cache the KV cache that store and attention use
+ * @param blocks numbers of the operations that a block begins with, and of the one after the last
+ *     block: between them, little is passed on; training may make a block's values again
  */
-public record Program(List<Operation> operations, List<Value> values, CacheShape cache) {
+public record Program(
+    List<Operation> operations, List<Value> values, CacheShape cache, List<Integer> blocks) {
   public Program {
     operations = List.copyOf(operations);
     values = List.copyOf(values);
+    blocks = List.copyOf(blocks);
     if (operations.isEmpty()) {
       throw new BackendException("program: it has no operations");
     }
@@ -54,6 +58,7 @@ public record Program(List<Operation> operations, List<Value> values, CacheShape
   public static final class Recorder {
     private final List<Operation> operations = new ArrayList<>();
     private final List<Value> values = new ArrayList<>();
+    private final List<Integer> blocks = new ArrayList<>();
 
     private Recorder() {}
 
@@ -68,8 +73,13 @@ public record Program(List<Operation> operations, List<Value> values, CacheShape
       operations.add(operation);
     }
 
+    /** A block begins here, or the last one has ended. */
+    public void block() {
+      blocks.add(operations.size());
+    }
+
     public Program end(CacheShape cache) {
-      return new Program(operations, values, cache);
+      return new Program(operations, values, cache, blocks);
     }
   }
 }

@@ -147,6 +147,7 @@ final class Transformer {
     program.add(new Embed(embedding, x));
     for (int layer = 0; layer < a.layers(); layer++) {
       Block b = blocks.get(layer);
+      program.block();
       program.add(new Norm(x, b.attentionNorm, a.epsilon(), normed));
       program.add(new MatMul(normed, b.q, b.qBias, q));
       program.add(new MatMul(normed, b.k, b.kBias, k));
@@ -166,6 +167,7 @@ final class Transformer {
       program.add(new MatMul(gate, b.down, b.downBias, branch));
       program.add(new Add(x, branch));
     }
+    program.block();
     Value last = program.value("last", Rows.OUTPUTS, a.dim());
     Value logits = program.value("logits", Rows.OUTPUTS, a.vocabulary());
     program.add(new Select(x, last));

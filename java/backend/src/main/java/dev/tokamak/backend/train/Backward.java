@@ -5,6 +5,7 @@ import dev.tokamak.backend.Value;
 import dev.tokamak.backend.train.TrainingOperation.Add;
 import dev.tokamak.backend.train.TrainingOperation.Forward;
 import dev.tokamak.backend.train.TrainingOperation.InputGradient;
+import dev.tokamak.backend.train.TrainingOperation.LogProbability;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -33,18 +34,64 @@ final class Backward {
    * The backward pass of some operations, of which the last is the loss.
    *
    * @param values of the program; those of gradients are added
+   * @param blocks numbers of the operations that blocks begin with, and of the one after the last
+   *     block: what is written in a block is made again before the block's gradients, but for what
+   *     is read outside of it
    */
-  static List<TrainingOperation> of(List<? extends Forward> forward, List<Value> values) {
+  static List<TrainingOperation> of(
+      List<Forward> forward, List<Value> values, List<Integer> blocks) {
     Backward backward = new Backward(values);
     forward.forEach(backward::markWanted);
-    forward.getLast().gradient(backward);
-    for (Forward operation : forward.subList(0, forward.size() - 1).reversed()) {
-      if (backward.gradients.containsKey(operation.writes().getFirst())) {
-        operation.gradient(backward);
-        operation.writes().forEach(backward.gradients::remove);
+    int end = forward.size();
+    for (int start : blocks.reversed()) {
+      if (end == forward.size()) {
+        backward.differentiate(forward.subList(start, end));
+      } else {
+        backward.differentiateAgain(forward, start, end);
+      }
+      end = start;
+    }
+    backward.differentiate(forward.subList(0, end));
+    return List.copyOf(backward.operations);
+  }
+
+  private void differentiate(List<Forward> forward) {
+    for (Forward operation : forward.reversed()) {
+      if (operation instanceof LogProbability
+          || gradients.containsKey(operation.writes().getFirst())) {
+        operation.gradient(this);
+        operation.writes().forEach(gradients::remove);
       }
     }
-    return List.copyOf(backward.operations);
+  }
+
+  /** Differentiates a block over copies of its values, after operations that make the copies. */
+  private void differentiateAgain(List<Forward> forward, int start, int end) {
+    Set<Value> kept = new HashSet<>();
+    forward.subList(end, forward.size()).forEach(f -> kept.addAll(f.reads()));
+    Map<Value, Value> copies = new HashMap<>();
+    List<Forward> block = forward.subList(start, end);
+    for (Forward operation : block) {
+      for (Value value : operation.writes()) {
+        if (!kept.contains(value)) {
+          copies.put(value, copy(value, value.name()));
+        }
+      }
+    }
+    List<Forward> again =
+        block.stream().map(f -> f.over(v -> copies.getOrDefault(v, v))).toList();
+    again.forEach(this::markWanted);
+    int at = operations.size();
+    differentiate(again);
+    Set<Value> needed = new HashSet<>();
+    operations.subList(at, operations.size()).forEach(g -> needed.addAll(g.reads()));
+    needed.retainAll(copies.values());
+    for (Forward operation : again.reversed()) {
+      if (operation.writes().stream().anyMatch(needed::contains)) {
+        operations.add(at, operation);
+        operation.reads().stream().filter(copies::containsValue).forEach(needed::add);
+      }
+    }
   }
 
   /** A value wants a gradient if a trainable parameter stands behind it. */
@@ -67,8 +114,11 @@ final class Backward {
 
   /** A new value with the shape of another, to hold a contribution to its gradient. */
   Value fresh(Value like) {
-    Value value =
-        new Value(values.size(), like.name() + " gradient", like.rows(), like.width());
+    return copy(like, like.name() + " gradient");
+  }
+
+  private Value copy(Value like, String name) {
+    Value value = new Value(values.size(), name, like.rows(), like.width());
     values.add(value);
     return value;
   }

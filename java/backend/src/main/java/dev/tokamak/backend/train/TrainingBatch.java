@@ -77,6 +77,33 @@ public final class TrainingBatch {
     return outputCount++;
   }
 
+  /**
+   * Checks that a program can work on it, before a backend reads it.
+   *
+   * @throws BackendException if it is empty, has no target, or has a token or position that the
+   *     program has not
+   */
+  public void check(TrainingProgram program) {
+    if (rows == 0 || outputCount == 0) {
+      throw new BackendException(
+          "training batch: rows=" + rows + ", outputs=" + outputCount + ", expected some of each");
+    }
+    for (int row = 0; row < rows; row++) {
+      check("token", token(row), program.vocabulary());
+      check("position", position(row), program.positions());
+    }
+    for (int output = 0; output < outputCount; output++) {
+      check("target", targetOf(output), program.vocabulary());
+    }
+  }
+
+  private static void check(String what, int value, int end) {
+    if (value < 0 || value >= end) {
+      throw new BackendException(
+          "training batch: " + what + "=" + value + " is not from 0 to " + (end - 1));
+    }
+  }
+
   /** Rows added: n. */
   public int rows() {
     return rows;

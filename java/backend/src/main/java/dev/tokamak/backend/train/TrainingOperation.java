@@ -7,6 +7,7 @@ import dev.tokamak.backend.Tensor;
 import dev.tokamak.backend.Value;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 
 /**
@@ -37,6 +38,16 @@ public sealed interface TrainingOperation {
      * there is a gradient, in the reverse order of the forward pass.
      */
     void gradient(Backward backward);
+
+    /** The same operation over other values of the same shapes. */
+    Forward over(UnaryOperator<Value> values);
+
+    /** The operation with what tells it from its like, for messages. */
+    default String label() {
+      return parameters().isEmpty()
+          ? name() + " (" + writes().getFirst().name() + ")"
+          : name() + " " + parameters().getFirst().name();
+    }
   }
 
   /** out[n, dim] = rows of table [vocab, dim] chosen by the batch's tokens. */
@@ -63,6 +74,11 @@ public sealed interface TrainingOperation {
     @Override
     public List<Parameter> parameters() {
       return List.of(table);
+    }
+
+    @Override
+    public Forward over(UnaryOperator<Value> values) {
+      return new Embed(table, values.apply(out));
     }
 
     @Override
@@ -95,6 +111,11 @@ public sealed interface TrainingOperation {
     @Override
     public List<Parameter> parameters() {
       return List.of(weight);
+    }
+
+    @Override
+    public Forward over(UnaryOperator<Value> values) {
+      return new Norm(values.apply(x), weight, epsilon, values.apply(out));
     }
 
     @Override
@@ -139,6 +160,11 @@ public sealed interface TrainingOperation {
     }
 
     @Override
+    public Forward over(UnaryOperator<Value> values) {
+      return new MatMul(values.apply(x), weight, bias, values.apply(out));
+    }
+
+    @Override
     public void gradient(Backward backward) {
       Value gradient = backward.of(out);
       if (weight.trainable()) {
@@ -178,6 +204,11 @@ public sealed interface TrainingOperation {
     @Override
     public List<Value> writes() {
       return List.of(out);
+    }
+
+    @Override
+    public Forward over(UnaryOperator<Value> values) {
+      return new Rope(values.apply(x), headDim, pairing, table, inverse, values.apply(out));
     }
 
     @Override
@@ -225,6 +256,18 @@ public sealed interface TrainingOperation {
     }
 
     @Override
+    public Forward over(UnaryOperator<Value> values) {
+      return new Attention(
+          values.apply(q),
+          values.apply(k),
+          values.apply(v),
+          headDim,
+          scale,
+          values.apply(out),
+          values.apply(logSums));
+    }
+
+    @Override
     public void gradient(Backward backward) {
       Value dq = backward.fresh(q);
       Value dk = backward.fresh(k);
@@ -258,6 +301,11 @@ public sealed interface TrainingOperation {
     @Override
     public List<Value> writes() {
       return List.of(out);
+    }
+
+    @Override
+    public Forward over(UnaryOperator<Value> values) {
+      return new Gate(values.apply(gate), values.apply(up), values.apply(out));
     }
 
     @Override
@@ -295,6 +343,11 @@ public sealed interface TrainingOperation {
     }
 
     @Override
+    public Forward over(UnaryOperator<Value> values) {
+      return new Add(values.apply(x), values.apply(y), values.apply(out));
+    }
+
+    @Override
     public void gradient(Backward backward) {
       Value gradient = backward.of(out);
       backward.flow(x, gradient);
@@ -323,6 +376,11 @@ public sealed interface TrainingOperation {
     @Override
     public List<Value> writes() {
       return List.of(out);
+    }
+
+    @Override
+    public Forward over(UnaryOperator<Value> values) {
+      return new Scale(values.apply(x), factor, values.apply(out));
     }
 
     @Override
@@ -355,6 +413,11 @@ public sealed interface TrainingOperation {
     @Override
     public List<Value> writes() {
       return List.of(out);
+    }
+
+    @Override
+    public Forward over(UnaryOperator<Value> values) {
+      return new Select(values.apply(x), values.apply(out));
     }
 
     @Override
@@ -391,6 +454,11 @@ public sealed interface TrainingOperation {
     @Override
     public List<Value> writes() {
       return List.of(logSums);
+    }
+
+    @Override
+    public Forward over(UnaryOperator<Value> values) {
+      return new LogProbability(values.apply(logits), values.apply(logSums));
     }
 
     @Override

@@ -2,8 +2,16 @@
 package dev.tokamak.backend.train;
 
 /**
- * One step of an optimiser. AdamW: Loshchilov and Hutter 2019. Muon: Jordan et al. 2024, for
- * parameters in the role of matrices, the others by AdamW.
+ * One step of an optimiser, after g, all gradients together, was clipped.
+ *
+ * <p>AdamW (Loshchilov and Hutter 2019): w -= lr·decay·w; m = β1·m + (1−β1)·g; v = β2·v +
+ * (1−β2)·g²; w -= lr/(1−β1^step) · m / (sqrt(v/(1−β2^step)) + ε).
+ *
+ * <p>Muon (Jordan et al. 2024), for parameters in the role of matrices, the others by AdamW: w -=
+ * lr·decay·w; m = μ·m + (1−μ)·g; u = μ·m + (1−μ)·g (Nesterov); u turned to its nearest orthogonal
+ * matrix by {@value #MUON_STEPS} steps of Newton and Schulz, X = a·X + (b·A + c·A²)·X with A = X·Xᵀ,
+ * from X = u/(‖u‖ + 1e-7), transposed if it has more rows than columns; w -= lr · sqrt(max(1,
+ * rows/cols)) · X: Jordan's own scale, "original" in PyTorch.
  *
  * @param optimizer that makes it
  * @param step from 1, for the correction of the moments' bias
@@ -25,6 +33,15 @@ public record Update(
     double epsilon) {
   /** Decay of Muon's momentum (Nesterov), in place of beta1 for matrices. */
   public static final double MUON_MOMENTUM = 0.95;
+
+  /** Iterations of Newton and Schulz. */
+  public static final int MUON_STEPS = 5;
+
+  /** Their coefficients a, b and c: the largest slope at zero. */
+  public static final double MUON_A = 3.4445;
+
+  public static final double MUON_B = -4.7750;
+  public static final double MUON_C = 2.0315;
 
   /** Which rule is used. */
   public enum Optimizer {
