@@ -15,12 +15,12 @@ else()
   set(TOKAMAK_LEVELS baseline)
 endif()
 
-# Compiles `source` once per level into `library`, and adds a test that the levels share no code.
-function(tokamak_cpu_variants library source)
+# Compiles the sources once per level into `library`, and adds a test that the levels share no code.
+function(tokamak_cpu_variants library)
   set(objects "")
   foreach(level IN LISTS TOKAMAK_LEVELS)
     set(variant ${library}_${level})
-    add_library(${variant} OBJECT ${source})
+    add_library(${variant} OBJECT ${ARGN})
     target_compile_definitions(${variant} PRIVATE TK_LEVEL_NAME=${level})
     target_compile_options(${variant} PRIVATE ${TOKAMAK_FLAGS_${level}})
     target_link_libraries(${variant} PRIVATE tokamak_options)

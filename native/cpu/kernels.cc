@@ -34,6 +34,7 @@ using namespace tokamak::cpu;
 
 namespace TK_LEVEL {
 
+extern const TrainKernels train_kernels;  // train/kernels.cc
 extern const Kernels kernels;
 const Kernels kernels = {
     .embed = embed,
@@ -49,6 +50,7 @@ const Kernels kernels = {
     .quantize_row = quantize_row,
     .matmul = matmul,
     .finite = finite,
+    .train = &train_kernels,
     .read_all = read_all,
     .multiply_floats = multiply_floats,
     .multiply_bytes = multiply_bytes,

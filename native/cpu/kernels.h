@@ -13,6 +13,7 @@
 
 #include "cache.h"
 #include "tokamak/tokamak.h"
+#include "train/kernels.h"
 
 namespace tokamak::cpu {
 
@@ -133,6 +134,8 @@ struct Kernels {
 
   /** Whether all of x[count] are finite. */
   bool (*finite)(const float* x, int64_t count);
+
+  const TrainKernels* train;
 
   // What tk_cpu_roofline times: see roofline.inl.h.
   int64_t (*read_all)(const void* memory, int64_t bytes);

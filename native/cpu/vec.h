@@ -31,8 +31,11 @@
 //                            x is set_ints(4 activation bytes), none of them -128
 //   dot4(acc, bytes(w), x)   the same for bytes of 0..255; where dots_are_signed, sums of
 //                            (w - 128) * x, which is cheaper there; else of w * x
-//   dot_bf16(acc, w, x)      acc + the 2 products of a lane: pairs of bf16. Only where
-//                            TK_VEC_BF16 is defined
+//   transpose(rows)          of Ints[16]: lane i of row j against lane j of row i
+//   dot_bf16(acc, w, x)      acc + the 2 products of a lane: pairs of bf16. This and the next two
+//                            only where TK_VEC_BF16 is defined
+//   bf16_pairs(a, b)         each lane of a, low, with that of b; nearest even, denormals are zero
+//   bf16_row(a, b)           the same of neighbours: lanes 0 and 1 of a, ..., 14 and 15 of b
 #pragma once
 
 #include <stddef.h>

@@ -196,6 +196,41 @@ TK_INLINE Floats scale_by_power(Floats a, Floats n) {
   return mul(mul(a, power_of_two(first)), power_of_two(second));
 }
 
+/** 8 x 8 of a. */
+TK_INLINE void transpose(__m256i (&a)[8]) {
+  __m256i b[8];
+  TK_UNROLL for (int i = 0; i < 8; i += 2) {
+    b[i] = _mm256_unpacklo_epi32(a[i], a[i + 1]);
+    b[i + 1] = _mm256_unpackhi_epi32(a[i], a[i + 1]);
+  }
+  TK_UNROLL for (int i = 0; i < 8; i += 4) {
+    a[i] = _mm256_unpacklo_epi64(b[i], b[i + 2]);
+    a[i + 1] = _mm256_unpackhi_epi64(b[i], b[i + 2]);
+    a[i + 2] = _mm256_unpacklo_epi64(b[i + 1], b[i + 3]);
+    a[i + 3] = _mm256_unpackhi_epi64(b[i + 1], b[i + 3]);
+  }
+  // a[i] has columns i and i + 4 of rows 0 .. 3, a[4 + i] those of rows 4 .. 7
+  TK_UNROLL for (int i = 0; i < 4; i++) {
+    b[i] = _mm256_permute2x128_si256(a[i], a[4 + i], 0x20);
+    b[4 + i] = _mm256_permute2x128_si256(a[i], a[4 + i], 0x31);
+  }
+  TK_UNROLL for (int i = 0; i < 8; i++) a[i] = b[i];
+}
+TK_INLINE void transpose(Ints (&rows)[16]) {
+  __m256i quarter[4][8];
+  TK_UNROLL for (int i = 0; i < 8; i++) {
+    quarter[0][i] = rows[i].lo;
+    quarter[1][i] = rows[8 + i].lo;
+    quarter[2][i] = rows[i].hi;
+    quarter[3][i] = rows[8 + i].hi;
+  }
+  TK_UNROLL for (int i = 0; i < 4; i++) transpose(quarter[i]);
+  TK_UNROLL for (int i = 0; i < 8; i++) {
+    rows[i] = {quarter[0][i], quarter[1][i]};
+    rows[8 + i] = {quarter[2][i], quarter[3][i]};
+  }
+}
+
 TK_INLINE __m256i dot4_small(__m256i acc, __m256i w, __m256i x) {
   __m256i pairs = _mm256_maddubs_epi16(w, x);
   return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));

@@ -136,6 +136,32 @@ TK_INLINE Floats to_floats(Ints a) { return {_mm512_cvtepi32_ps(a.v)}; }
 TK_INLINE Ints round_to_ints(Floats a) { return {_mm512_cvtps_epi32(a.v)}; }
 TK_INLINE Floats scale_by_power(Floats a, Floats n) { return {_mm512_scalef_ps(a.v, n.v)}; }
 
+TK_INLINE void transpose(Ints (&rows)[16]) {
+  __m512i a[16], b[16];
+  // 4 x 4 within each quarter: pairs of rows, then pairs of those
+  TK_UNROLL for (int i = 0; i < 16; i += 2) {
+    a[i] = _mm512_unpacklo_epi32(rows[i].v, rows[i + 1].v);
+    a[i + 1] = _mm512_unpackhi_epi32(rows[i].v, rows[i + 1].v);
+  }
+  TK_UNROLL for (int i = 0; i < 16; i += 4) {
+    b[i] = _mm512_unpacklo_epi64(a[i], a[i + 2]);
+    b[i + 1] = _mm512_unpackhi_epi64(a[i], a[i + 2]);
+    b[i + 2] = _mm512_unpacklo_epi64(a[i + 1], a[i + 3]);
+    b[i + 3] = _mm512_unpackhi_epi64(a[i + 1], a[i + 3]);
+  }
+  // b[4 g + c] has columns c, c + 4, c + 8, c + 12 of rows 4 g .. 4 g + 3: quarters change places
+  TK_UNROLL for (int c = 0; c < 4; c++) {
+    const __m512i low = _mm512_shuffle_i32x4(b[c], b[4 + c], 0x88);
+    const __m512i high = _mm512_shuffle_i32x4(b[8 + c], b[12 + c], 0x88);
+    rows[c].v = _mm512_shuffle_i32x4(low, high, 0x88);
+    rows[8 + c].v = _mm512_shuffle_i32x4(low, high, 0xdd);
+    const __m512i odd_low = _mm512_shuffle_i32x4(b[c], b[4 + c], 0xdd);
+    const __m512i odd_high = _mm512_shuffle_i32x4(b[8 + c], b[12 + c], 0xdd);
+    rows[4 + c].v = _mm512_shuffle_i32x4(odd_low, odd_high, 0x88);
+    rows[12 + c].v = _mm512_shuffle_i32x4(odd_low, odd_high, 0xdd);
+  }
+}
+
 #if defined(__AVX512VNNI__)
 constexpr bool dots_are_signed = false;
 TK_INLINE Ints bytes(Ints w) { return w; }
@@ -166,6 +192,15 @@ TK_INLINE Ints dot4(Ints acc, SignedBytes w, Ints x) {
 #define TK_VEC_BF16 1
 TK_INLINE Floats dot_bf16(Floats acc, Ints w, Ints x) {
   return {_mm512_dpbf16_ps(acc.v, (__m512bh)w.v, (__m512bh)x.v)};
+}
+TK_INLINE Ints bf16_row(Floats a, Floats b) {
+  return {(__m512i)_mm512_cvtne2ps_pbh(b.v, a.v)};
+}
+TK_INLINE Ints bf16_pairs(Floats a, Floats b) {
+  alignas(64) static constexpr uint16_t order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,
+                                                     21, 6, 22, 7, 23, 8,  24, 9,  25, 10, 26,
+                                                     11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+  return {_mm512_permutexvar_epi16(_mm512_load_si512(order), bf16_row(a, b).v)};
 }
 #endif
 

@@ -282,6 +282,16 @@ TK_INLINE Floats scale_by_power(Floats a, Floats n) {
   return mul(mul(a, power_of_two(first)), power_of_two(second));
 }
 
+TK_INLINE void transpose(Ints (&rows)[16]) {
+  int32_t lanes[16][16];
+  for (int i = 0; i < 16; i++) store_ints(lanes[i], rows[i]);
+  for (int i = 0; i < 16; i++) {
+    int32_t column[16];
+    for (int j = 0; j < 16; j++) column[j] = lanes[j][i];
+    rows[i] = load_ints(column);
+  }
+}
+
 constexpr bool dots_are_signed = false;
 TK_INLINE Ints bytes(Ints w) { return w; }
 TK_INLINE Ints dot4(Ints acc, Ints w, Ints x) {

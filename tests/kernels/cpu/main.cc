@@ -33,7 +33,7 @@ int run(int argc, char** argv) {
                                     {two, 1, "row by row"},
                                     {one, std::min<int64_t>(rows, 7), "in steps of 7"}};
     });
-    for (const auto* scenarios : {&team_scenarios, &tape_scenarios}) {
+    for (const auto* scenarios : {&team_scenarios, &tape_scenarios, &gemm_scenarios}) {
       for (const Scenario& scenario : *scenarios) {
         runner.attempt(scenario.name, where, again, [&] { scenario.run(level, options.seed); });
       }

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// gemm.h: blocks and jobs. Packed B is [block of k][panel]; a job multiplies a block of rows of A,
+// which it packs one block of k after the other, with some panels of B. While one panel of B
+// passes all panels of A, it stays in the first-level cache, and A in the second.
+
+#include "gemm_tile.inl.h"
+
+#include "gemm_pack.inl.h"
+
+namespace TK_LEVEL {
+
+/** The most rows and columns of a job, and the products that it should have at most. */
+constexpr int64_t job_rows = tile_rows * (112 / tile_rows), job_columns = 1024;
+constexpr int64_t job_products = int64_t{8} << 20;
+/** Bytes of B that a job of packing should have. */
+constexpr int64_t pack_bytes = 64 << 10;
+
+constexpr int64_t gemm_own_bytes = (job_rows * gemm_k_block + kLanes) * 4;
+
+TK_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+TK_INLINE int64_t parts(int64_t whole, int64_t part) { return (whole + part - 1) / part; }
+
+/** Words of the steps of a block of k. */
+TK_INLINE int64_t steps_of(Word word, int64_t k) { return parts(k, values_of(word)); }
+
+/** Columns of packed B. */
+TK_INLINE int64_t filled(int64_t n) { return parts(n, tile_columns) * tile_columns; }
+
+static int64_t gemm_packed_bytes(const Gemm& gemm) {
+  const int64_t blocks = gemm.k / gemm_k_block, rest = gemm.k % gemm_k_block;
+  const Word word = word_of(gemm.arithmetic);
+  return (blocks * steps_of(word, gemm_k_block) + steps_of(word, rest)) * filled(gemm.n) * 4;
+}
+
+/** Where a panel of B begins. */
+template <class T>
+TK_INLINE T* panel_of(const Gemm& gemm, Word word, T* packed, int64_t k, int64_t column) {
+  const int64_t all_k = gemm.packed_k > 0 ? gemm.packed_k : gemm.k;
+  const int64_t all_n = gemm.packed_n > 0 ? gemm.packed_n : gemm.n;
+  const int64_t steps = steps_of(word, least(gemm_k_block, all_k - k));
+  return packed + k / values_of(word) * filled(all_n) + column * steps;
+}
+
+/** Panels of B that a job of packing handles, all of one block of k. */
+TK_INLINE int64_t panels_of_pack(const Gemm& gemm) {
+  const int64_t bytes = tile_columns * 4 * least(gemm_k_block, gemm.k > 0 ? gemm.k : 1);
+  return bytes >= pack_bytes ? 1 : pack_bytes / bytes;
+}
+
+static int64_t gemm_pack_jobs(const Gemm& gemm) {
+  return parts(gemm.k, gemm_k_block) * parts(parts(gemm.n, tile_columns), panels_of_pack(gemm));
+}
+
+template <Word word>
+static void pack_panels(const Gemm& gemm, int32_t* packed, int64_t job) {
+  const int64_t panels = panels_of_pack(gemm);
+  const int64_t jobs_of_block = parts(parts(gemm.n, tile_columns), panels);
+  const int64_t k = job / jobs_of_block * gemm_k_block;
+  const int64_t first = job % jobs_of_block * panels * tile_columns;
+  const int64_t last = least(gemm.n, first + panels * tile_columns);
+  for (int64_t panel = first; panel < last; panel += tile_columns) {
+    int32_t* out = panel_of(gemm, word, packed, k, panel);
+    const int64_t end = least(last, panel + tile_columns);
+    for (int64_t column = panel; column < end; column += kLanes) {
+      const float* b = gemm.b_transposed ? gemm.b + column * gemm.b_stride + k
+                                         : gemm.b + k * gemm.b_stride + column;
+      pack_strip<word>(b, gemm.b_stride, gemm.b_transposed,
+                       static_cast<int>(least(kLanes, end - column)),
+                       least(gemm_k_block, gemm.k - k), out + (column - panel),
+                       tile_columns);
+    }
+  }
+}
+
+/** How C is cut: the blocks of rows of one range of columns follow each other. */
+struct Cut {
+  int64_t rows, columns;  // of a job
+  int64_t row_blocks, column_blocks;
+};
+
+static Cut cut_of(const Gemm& gemm) {
+  const int64_t k = gemm.k > 0 ? gemm.k : 1;
+  Cut cut{job_rows, least(job_columns, filled(gemm.n)), 0, 0};
+  while (cut.rows > 2 * tile_rows && cut.rows * cut.columns * k > job_products) cut.rows -= tile_rows;
+  while (cut.columns > 128 && cut.rows * cut.columns * k > job_products) {
+    cut.columns = parts(cut.columns / 2, tile_columns) * tile_columns;
+  }
+  cut.row_blocks = parts(gemm.m, cut.rows);
+  cut.column_blocks = gemm.n > 0 ? parts(gemm.n, cut.columns) : 0;
+  return cut;
+}
+
+static int64_t gemm_multiply_jobs(const Gemm& gemm) {
+  const Cut cut = cut_of(gemm);
+  return cut.row_blocks * cut.column_blocks;
+}
+
+template <Word word>
+static void multiply_block(const Gemm& gemm, const int32_t* packed, int32_t* own, int64_t job) {
+  const Cut cut = cut_of(gemm);
+  const int64_t first_row = job % cut.row_blocks * cut.rows;
+  const int64_t first_column = job / cut.row_blocks * cut.columns;
+  const int64_t rows = least(cut.rows, gemm.m - first_row);
+  const int64_t last_column = least(gemm.n, first_column + cut.columns);
+  int64_t k = 0;
+  do {
+    const int64_t block = least(gemm_k_block, gemm.k - k), steps = steps_of(word, block);
+    for (int64_t row = 0; row < rows; row += tile_rows) {
+      const int64_t at = first_row + row;
+      const float* a = gemm.a_transposed ? gemm.a + k * gemm.a_stride + at
+                                         : gemm.a + at * gemm.a_stride + k;
+      pack_strip<word>(a, gemm.a_stride, !gemm.a_transposed,
+                       static_cast<int>(least(tile_rows, rows - row)), block, own + row * steps,
+                       tile_rows);
+    }
+    const bool first = k == 0;
+    for (int64_t column = first_column; column < last_column; column += tile_columns) {
+      const int32_t* b = panel_of(gemm, word, packed, k, column);
+      const int columns = static_cast<int>(least(tile_columns, last_column - column));
+      for (int64_t row = 0; row < rows; row += tile_rows) {
+        const TileTarget target{gemm.c + (first_row + row) * gemm.c_stride + column, gemm.c_stride,
+                                first && gemm.bias != nullptr ? gemm.bias + column : nullptr,
+                                !first || gemm.accumulate};
+        gemm_panels<word>(static_cast<int>(least(tile_rows, rows - row)), columns,
+                          own + row * steps, b, steps, target);
+      }
+    }
+    k += gemm_k_block;
+  } while (k < gemm.k);
+}
+
+/** Calls f<word> with the words of the product. */
+#if TK_VEC_BF16
+#define TK_BY_WORD(gemm, f, ...)                                                    \
+  (word_of((gemm).arithmetic) == Word::pairs ? f<Word::pairs>(gemm, __VA_ARGS__)    \
+                                             : f<Word::floats>(gemm, __VA_ARGS__))
+#else
+#define TK_BY_WORD(gemm, f, ...)                                                     \
+  (word_of((gemm).arithmetic) == Word::rounded ? f<Word::rounded>(gemm, __VA_ARGS__) \
+                                               : f<Word::floats>(gemm, __VA_ARGS__))
+#endif
+
+static void gemm_pack(const Gemm& gemm, void* packed, int64_t job) {
+  TK_BY_WORD(gemm, pack_panels, static_cast<int32_t*>(packed), job);
+}
+
+static void gemm_multiply(const Gemm& gemm, const void* packed, void* own, int64_t job) {
+  TK_BY_WORD(gemm, multiply_block, static_cast<const int32_t*>(packed),
+             static_cast<int32_t*>(own), job);
+}
+
+static void column_sums(const float* x, int64_t rows, int64_t columns, int64_t stride,
+                        bool accumulate, float* sums) {
+  for (int64_t column = 0; column < columns; column += kLanes) {
+    const int lanes = static_cast<int>(least(kLanes, columns - column));
+    Floats total = accumulate ? load_partial(sums + column, lanes) : zero();
+    for (int64_t row = 0; row < rows; row += gemm_k_block) {
+      const int64_t end = least(rows, row + gemm_k_block);
+      Floats sum = zero();
+      for (int64_t i = row; i < end; i++) sum = add(sum, load_partial(x + i * stride + column, lanes));
+      total = add(total, sum);
+    }
+    store_partial(sums + column, total, lanes);
+  }
+}
+
+}  // namespace TK_LEVEL
