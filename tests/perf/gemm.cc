@@ -97,6 +97,7 @@ void measure(tk_team* team, const char* form, Gemm gemm, const char* title) {
   fill(b.at, gemm.k * gemm.n);
   fill(c.at, gemm.m * gemm.n);
   gemm.a = a.at, gemm.b = b.at, gemm.c = c.at;
+  gemm.threads = team->threads;
   gemm.a_stride = gemm.a_transposed ? gemm.m : gemm.k;
   gemm.b_stride = gemm.b_transposed ? gemm.k : gemm.n;
   gemm.c_stride = gemm.n;

@@ -61,6 +61,7 @@ struct Gemm {
   int64_t c_stride = 0;
   bool accumulate = false;  // C +=
   Arithmetic arithmetic = Arithmetic::float32;
+  int threads = 4;  // that should find jobs enough; bits do not depend on it
   int64_t packed_n = 0, packed_k = 0;  // what B was packed with, where that was more; 0: n, k
 };
 

@@ -10,13 +10,13 @@
 
 namespace TK_LEVEL {
 
-/** The most rows and columns of a job, and the products that it should have at most. */
-constexpr int64_t job_rows = tile_rows * (112 / tile_rows), job_columns = 1024;
-constexpr int64_t job_products = int64_t{8} << 20;
-/** Bytes of B that a job of packing should have. */
-constexpr int64_t pack_bytes = 64 << 10;
+/** The most rows and columns of a job. */
+constexpr int64_t job_panels = 112 / tile_rows, job_columns = 1024;
+constexpr int64_t jobs_per_thread = 8;
 
-constexpr int64_t gemm_own_bytes = (job_rows * gemm_k_block + kLanes) * 4;
+/** Words of a panel of A; the next begins where nothing is written for this one. */
+constexpr int64_t a_panel_words = gemm_k_block * tile_rows + kLanes;
+constexpr int64_t gemm_own_bytes = job_panels * a_panel_words * 4;
 
 TK_INLINE int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 TK_INLINE int64_t parts(int64_t whole, int64_t part) { return (whole + part - 1) / part; }
@@ -42,35 +42,35 @@ TK_INLINE T* panel_of(const Gemm& gemm, Word word, T* packed, int64_t k, int64_t
   return packed + k / values_of(word) * filled(all_n) + column * steps;
 }
 
-/** Panels of B that a job of packing handles, all of one block of k. */
-TK_INLINE int64_t panels_of_pack(const Gemm& gemm) {
-  const int64_t bytes = tile_columns * 4 * least(gemm_k_block, gemm.k > 0 ? gemm.k : 1);
-  return bytes >= pack_bytes ? 1 : pack_bytes / bytes;
+/** What a job of packing handles: values of k, which divide gemm_k_block, and columns. */
+struct PackCut {
+  int64_t k, columns;
+};
+TK_INLINE PackCut pack_cut_of(const Gemm& gemm) {
+  return gemm.b_transposed ? PackCut{gemm_k_block, 2 * tile_columns}
+                           : PackCut{gemm_k_block / 4, 16 * tile_columns};
 }
 
 static int64_t gemm_pack_jobs(const Gemm& gemm) {
-  return parts(gemm.k, gemm_k_block) * parts(parts(gemm.n, tile_columns), panels_of_pack(gemm));
+  const PackCut cut = pack_cut_of(gemm);
+  return parts(gemm.k, cut.k) * parts(gemm.n, cut.columns);
 }
 
 template <Word word>
-static void pack_panels(const Gemm& gemm, int32_t* packed, int64_t job) {
-  const int64_t panels = panels_of_pack(gemm);
-  const int64_t jobs_of_block = parts(parts(gemm.n, tile_columns), panels);
-  const int64_t k = job / jobs_of_block * gemm_k_block;
-  const int64_t first = job % jobs_of_block * panels * tile_columns;
-  const int64_t last = least(gemm.n, first + panels * tile_columns);
-  for (int64_t panel = first; panel < last; panel += tile_columns) {
-    int32_t* out = panel_of(gemm, word, packed, k, panel);
-    const int64_t end = least(last, panel + tile_columns);
-    for (int64_t column = panel; column < end; column += kLanes) {
-      const float* b = gemm.b_transposed ? gemm.b + column * gemm.b_stride + k
-                                         : gemm.b + k * gemm.b_stride + column;
-      pack_strip<word>(b, gemm.b_stride, gemm.b_transposed,
-                       static_cast<int>(least(kLanes, end - column)),
-                       least(gemm_k_block, gemm.k - k), out + (column - panel),
-                       tile_columns);
-    }
-  }
+static void pack_part(const Gemm& gemm, int32_t* packed, int64_t job) {
+  const PackCut cut = pack_cut_of(gemm);
+  const int64_t across = parts(gemm.n, cut.columns);
+  const int64_t k = job / across * cut.k, column = job % across * cut.columns;
+  const int64_t block = k / gemm_k_block * gemm_k_block;
+  const int64_t panel_words =
+      steps_of(word, least(gemm_k_block, gemm.k - block)) * tile_columns;
+  const float* b = gemm.b_transposed ? gemm.b + column * gemm.b_stride + k
+                                     : gemm.b + k * gemm.b_stride + column;
+  int32_t* out = panel_of(gemm, word, packed, block, column) +
+                 (k - block) / values_of(word) * tile_columns;
+  pack_operand<word, kLanes, tile_vectors>(b, gemm.b_stride, gemm.b_transposed,
+                                           least(cut.columns, gemm.n - column),
+                                           least(cut.k, gemm.k - k), out, panel_words);
 }
 
 /** How C is cut: the blocks of rows of one range of columns follow each other. */
@@ -80,14 +80,25 @@ struct Cut {
 };
 
 static Cut cut_of(const Gemm& gemm) {
-  const int64_t k = gemm.k > 0 ? gemm.k : 1;
-  Cut cut{job_rows, least(job_columns, filled(gemm.n)), 0, 0};
-  while (cut.rows > 2 * tile_rows && cut.rows * cut.columns * k > job_products) cut.rows -= tile_rows;
-  while (cut.columns > 128 && cut.rows * cut.columns * k > job_products) {
-    cut.columns = parts(cut.columns / 2, tile_columns) * tile_columns;
+  Cut cut{job_panels * tile_rows, least(job_columns, filled(gemm.n)), 0, 0};
+  const auto jobs = [&] { return parts(gemm.m, cut.rows) * parts(gemm.n, cut.columns); };
+  if (gemm.m <= 0 || gemm.n <= 0) return cut;
+  const int64_t wanted = jobs_per_thread * gemm.threads;
+  while (jobs() < wanted) {
+    if (cut.rows > 4 * tile_rows) {
+      cut.rows -= tile_rows;
+    } else if (cut.columns > 4 * tile_columns) {
+      cut.columns -= tile_columns;
+    } else if (cut.rows > tile_rows) {
+      cut.rows -= tile_rows;
+    } else if (cut.columns > tile_columns) {
+      cut.columns -= tile_columns;
+    } else {
+      break;
+    }
   }
   cut.row_blocks = parts(gemm.m, cut.rows);
-  cut.column_blocks = gemm.n > 0 ? parts(gemm.n, cut.columns) : 0;
+  cut.column_blocks = parts(gemm.n, cut.columns);
   return cut;
 }
 
@@ -106,14 +117,10 @@ static void multiply_block(const Gemm& gemm, const int32_t* packed, int32_t* own
   int64_t k = 0;
   do {
     const int64_t block = least(gemm_k_block, gemm.k - k), steps = steps_of(word, block);
-    for (int64_t row = 0; row < rows; row += tile_rows) {
-      const int64_t at = first_row + row;
-      const float* a = gemm.a_transposed ? gemm.a + k * gemm.a_stride + at
-                                         : gemm.a + at * gemm.a_stride + k;
-      pack_strip<word>(a, gemm.a_stride, !gemm.a_transposed,
-                       static_cast<int>(least(tile_rows, rows - row)), block, own + row * steps,
-                       tile_rows);
-    }
+    const float* a = gemm.a_transposed ? gemm.a + k * gemm.a_stride + first_row
+                                       : gemm.a + first_row * gemm.a_stride + k;
+    pack_operand<word, tile_rows, 1>(a, gemm.a_stride, !gemm.a_transposed, rows, block, own,
+                                     a_panel_words);
     const bool first = k == 0;
     for (int64_t column = first_column; column < last_column; column += tile_columns) {
       const int32_t* b = panel_of(gemm, word, packed, k, column);
@@ -123,7 +130,7 @@ static void multiply_block(const Gemm& gemm, const int32_t* packed, int32_t* own
                                 first && gemm.bias != nullptr ? gemm.bias + column : nullptr,
                                 !first || gemm.accumulate};
         gemm_panels<word>(static_cast<int>(least(tile_rows, rows - row)), columns,
-                          own + row * steps, b, steps, target);
+                          own + row / tile_rows * a_panel_words, b, steps, target);
       }
     }
     k += gemm_k_block;
@@ -142,7 +149,7 @@ static void multiply_block(const Gemm& gemm, const int32_t* packed, int32_t* own
 #endif
 
 static void gemm_pack(const Gemm& gemm, void* packed, int64_t job) {
-  TK_BY_WORD(gemm, pack_panels, static_cast<int32_t*>(packed), job);
+  TK_BY_WORD(gemm, pack_part, static_cast<int32_t*>(packed), job);
 }
 
 static void gemm_multiply(const Gemm& gemm, const void* packed, void* own, int64_t job) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bringing operands into the panels of gemm_tile.inl.h. A strip is up to 16 rows of A, or columns
-// of B: the lanes of a vector.
+// Bringing operands into the panels of gemm_tile.inl.h. A strip is the lanes of a vector: up to
+// 16 rows of A, or columns of B.
 
 namespace TK_LEVEL {
 
@@ -15,17 +15,34 @@ TK_INLINE Ints words_of(Floats k, [[maybe_unused]] Floats next) {
   return as_ints(k);
 }
 
-/** A strip whose lanes are neighbours in memory: x[k, stride]. */
-template <Word word>
-static void pack_across(const float* x, int64_t stride, int lanes, int64_t k, int32_t* out,
-                        int64_t out_stride) {
-  constexpr int64_t values = values_of(word);
+/**
+ * Panels of `Lanes * Vectors` columns that are neighbours in memory, x[k, stride]: row after row,
+ * so that memory is read in order, or, of rows far apart, ahead of use.
+ */
+template <Word word, int Lanes, int Vectors>
+static void pack_across(const float* x, int64_t stride, int64_t columns, int64_t k, int32_t* out,
+                        int64_t panel_words) {
+  constexpr int64_t values = values_of(word), width = Lanes * Vectors, ahead = 8;
   for (int64_t i = 0; i < k; i += values) {
-    const Floats first = load_partial(x + i * stride, lanes);
-    const Floats next =
-        values == 2 && i + 1 < k ? load_partial(x + (i + 1) * stride, lanes) : zero();
-    store_ints(out, words_of<word>(first, next));
-    out += out_stride;
+    const bool pair = values == 2 && i + 1 < k;
+    const float* row = x + i * stride;
+    const float* next = row + (pair ? stride : 0);
+    int32_t* to = out + i / values * width;
+    const bool more = i + ahead + values <= k;
+    for (int64_t column = 0; column < columns; column += width) {
+      TK_UNROLL for (int v = 0; v < Vectors; v++) {
+        const int64_t at = column + v * Lanes, left = columns - at;
+        if (left <= 0) break;
+        if (more) {
+          __builtin_prefetch(row + ahead * stride + at);
+          if (values == 2) __builtin_prefetch(row + (ahead + 1) * stride + at);
+        }
+        const int lanes = static_cast<int>(left < Lanes ? left : Lanes);
+        const Floats second = pair ? load_partial(next + at, lanes) : zero();
+        store_ints(to + v * Lanes, words_of<word>(load_partial(row + at, lanes), second));
+      }
+      to += panel_words;
+    }
   }
 }
 
@@ -42,7 +59,7 @@ TK_INLINE Ints row_words(const float* x, int64_t from, int64_t k) {
   return words_of<word>(values_at(from), zero());
 }
 
-/** A strip whose values of k are neighbours in memory: x[lanes, stride]. */
+/** A strip of rows whose values of k are neighbours in memory: x[lanes, stride]. */
 template <Word word>
 static void pack_along(const float* x, int64_t stride, int lanes, int64_t k, int32_t* out,
                        int64_t out_stride) {
@@ -65,16 +82,22 @@ static void pack_along(const float* x, int64_t stride, int lanes, int64_t k, int
 }
 
 /**
- * k values of a strip, as words [step][out_stride]; 16 words are written at each step, whatever
- * `lanes` and out_stride are: later steps are written over what earlier ones left beside them.
+ * Panels of an operand: `k` values of `width` rows or columns, x[width, stride] where k is along
+ * memory, x[k, stride] else. 16 words are written for each strip and step, whatever Lanes is: a
+ * step is written over what the one before left beside it, and behind a panel there must be room.
  */
-template <Word word>
-TK_INLINE void pack_strip(const float* x, int64_t stride, bool lanes_are_rows, int lanes,
-                          int64_t k, int32_t* out, int64_t out_stride) {
-  if (lanes_are_rows) {
-    pack_along<word>(x, stride, lanes, k, out, out_stride);
-  } else {
-    pack_across<word>(x, stride, lanes, k, out, out_stride);
+template <Word word, int Lanes, int Vectors>
+TK_INLINE void pack_operand(const float* x, int64_t stride, bool along, int64_t width, int64_t k,
+                            int32_t* out, int64_t panel_words) {
+  if (!along) return pack_across<word, Lanes, Vectors>(x, stride, width, k, out, panel_words);
+  for (int64_t first = 0; first < width; first += Lanes * Vectors) {
+    for (int v = 0; v < Vectors; v++) {
+      const int64_t at = first + v * Lanes, left = width - at;
+      if (left <= 0) break;
+      pack_along<word>(x + at * stride, stride, static_cast<int>(left < Lanes ? left : Lanes), k,
+                       out + v * Lanes, Lanes * Vectors);
+    }
+    out += panel_words;
   }
 }
 
