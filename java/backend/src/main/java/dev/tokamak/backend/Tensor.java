@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.backend;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
@@ -27,6 +28,19 @@ public record Tensor(String name, QuantType type, long rows, long cols, MemorySe
     if (data.byteSize() != bytes) {
       throw new BackendException(
           "tensor " + name + ": bytes=" + data.byteSize() + ", expected " + bytes);
+    }
+  }
+
+  /**
+   * A tensor with no data behind it, for a program that is translated and not run: reading it
+   * throws IllegalStateException.
+   */
+  @SuppressWarnings("restricted") // the arena is closed: nothing can be read through the segment
+  public static Tensor ofShape(String name, QuantType type, long rows, long cols) {
+    try (Arena arena = Arena.ofConfined()) {
+      long bytes = Math.multiplyExact(rows, type.bytes(cols));
+      return new Tensor(
+          name, type, rows, cols, MemorySegment.NULL.reinterpret(bytes, arena, null));
     }
   }
 

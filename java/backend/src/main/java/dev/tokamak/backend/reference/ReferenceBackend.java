@@ -8,6 +8,9 @@ import dev.tokamak.backend.Program;
 import dev.tokamak.backend.Replay;
 import dev.tokamak.backend.Tensor;
 import dev.tokamak.backend.machine.Libc;
+import dev.tokamak.backend.train.TrainingProgram;
+import dev.tokamak.backend.train.TrainingReplay;
+import dev.tokamak.backend.train.TrainingShape;
 import java.util.List;
 
 /**
@@ -50,6 +53,11 @@ public final class ReferenceBackend implements Backend {
   @Override
   public Replay prepare(Program program, Weights weights, Limits limits) {
     return new ReferenceReplay(program, limits);
+  }
+
+  @Override
+  public TrainingReplay prepare(TrainingProgram program, TrainingShape shape) {
+    return new ReferenceTraining(program, shape);
   }
 
   @Override
