@@ -6,6 +6,7 @@ import dev.tokamak.cli.command.Bench;
 import dev.tokamak.cli.command.BenchKernels;
 import dev.tokamak.cli.command.Detokenize;
 import dev.tokamak.cli.command.Devices;
+import dev.tokamak.cli.command.Evaluate;
 import dev.tokamak.cli.command.Inspect;
 import dev.tokamak.cli.command.Perplexity;
 import dev.tokamak.cli.command.Predict;
@@ -63,6 +64,7 @@ public final class Main {
     commands.put("batch", Batch::new);
     commands.put("predict", Predict::new);
     commands.put("perplexity", Perplexity::new);
+    commands.put("evaluate", Evaluate::new);
     commands.put("bench", Bench::new);
     commands.put("bench kernels", BenchKernels::new);
     commands.put("tokenize", Tokenize::new);
