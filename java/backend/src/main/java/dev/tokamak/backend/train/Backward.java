@@ -18,7 +18,7 @@ import java.util.Set;
  * gradient (reverse-mode differentiation, Linnainmaa 1970). A value that several operations read
  * has the sum of their contributions as its gradient.
  */
-final class Backward {
+public final class Backward {
   private final List<TrainingOperation> operations = new ArrayList<>();
   private final List<Value> values;
   private final Set<Value> wanted = new HashSet<>();
