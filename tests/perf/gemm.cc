@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// tokamak_gemm_bench [THREADS] [LEVEL] [ROWS] [FILTER]
+// tokamak_gemm_bench [THREADS] [LEVEL] [ROWS] [FILTER] [cold]
 //
 // Speed of the products of training (native/cpu/train/gemm.h), packing included, against the
 // arithmetic peak measured beside each: on a shared machine only this ratio means something. The
 // best of many short runs counts. Shapes are those of two small models; FILTER takes lines that
-// have this text. Correctness: tokamak_kernel_tests --filter gemm.
+// have this text. cold: all caches are swept before each run, as if every operand had been written
+// long ago. Correctness: tokamak_kernel_tests --filter gemm.
 
 #include <algorithm>
 #include <chrono>
@@ -23,10 +24,14 @@ namespace {
 using namespace tokamak::cpu;
 
 constexpr double seconds_each = 0.4;
+bool cold = false;
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
+
+/** Takes what lies in the caches of all threads' processors, and brings in something else. */
+void sweep(tk_team* team);
 
 struct Memory {
   explicit Memory(int64_t wanted) : bytes(std::max<int64_t>(wanted, 64)) {
@@ -42,6 +47,17 @@ struct Memory {
   float* at;
 };
 
+void sweep(tk_team* team) {
+  static const Memory other(int64_t{96} << 20);
+  team->run(
+      [](void* context, int thread) {
+        const tk_team& team = *static_cast<tk_team*>(context);
+        const int64_t part = other.bytes / team.threads / 64 * 16;
+        std::fill_n(other.at + part * thread, part, 1.0f);
+      },
+      team);
+}
+
 /** What a thread does between two looks at the clock. */
 struct Work {
   tk_team* team;
@@ -53,6 +69,7 @@ struct Work {
 
   double seconds() {
     for (Claims& claim : claims) claim.reset();
+    if (cold) sweep(team);
     const double start = now();
     team->run(
         [](void* context, int thread) {
@@ -126,6 +143,48 @@ void measure(tk_team* team, const char* form, Gemm gemm, const char* title) {
   }
 }
 
+/** Products of attention on one thread, operands in the first caches: with and without packing B. */
+void measure_small(tk_team* team, const char* title, Gemm gemm) {
+  const GemmKernels& kernels = team->kernels->train->gemm;
+  Memory a(gemm.m * gemm.k * 4), b(gemm.k * gemm.n * 4), c(gemm.m * gemm.n * 4);
+  std::fill_n(a.at, gemm.m * gemm.k, 0.5f);
+  std::fill_n(b.at, gemm.k * gemm.n, 0.5f);
+  gemm.a = a.at, gemm.b = b.at, gemm.c = c.at;
+  gemm.a_stride = gemm.a_transposed ? gemm.m : gemm.k;
+  gemm.b_stride = gemm.b_transposed ? gemm.k : gemm.n;
+  gemm.c_stride = gemm.n;
+  gemm.threads = 0;
+  for (const Arithmetic arithmetic : {Arithmetic::float32, Arithmetic::bf16}) {
+    gemm.arithmetic = arithmetic;
+    Memory packed(kernels.packed_bytes(gemm)), own(kernels.own_bytes);
+    const bool bf16 = arithmetic == Arithmetic::bf16 && team->kernels->multiply_bf16 != nullptr;
+    const auto loop = bf16 ? team->kernels->multiply_bf16 : team->kernels->multiply_floats;
+    double best[2] = {1e9, 1e9}, best_peak = 0;
+    constexpr int times = 100;
+    for (const double end = now() + seconds_each; now() < end;) {
+      double start = now();
+      best_peak = std::max(best_peak, loop(100'000) / (now() - start));
+      for (const bool with_b : {false, true}) {
+        start = now();
+        for (int i = 0; i < times; i++) {
+          for (int64_t job = 0; with_b && job < kernels.pack_jobs(gemm); job++) {
+            kernels.pack(gemm, packed.at, job);
+          }
+          for (int64_t job = 0; job < kernels.multiply_jobs(gemm); job++) {
+            kernels.multiply(gemm, packed.at, own.at, job);
+          }
+        }
+        best[with_b] = std::min(best[with_b], (now() - start) / times);
+      }
+    }
+    const double operations = 2.0 * static_cast<double>(gemm.m * gemm.n * gemm.k);
+    std::printf("%-25s %-7s %4.0f %% of %5.0f; with packing %4.0f %%\n", title,
+                arithmetic == Arithmetic::bf16 ? "bf16" : "float32",
+                100 * operations / best[0] / best_peak, best_peak * 1e-9,
+                100 * operations / best[1] / best_peak);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -136,9 +195,10 @@ int main(int argc, char** argv) {
   }
   const int64_t rows = argc > 3 ? std::atoll(argv[3]) : 2048;
   const std::string filter = argc > 4 ? argv[4] : "";
+  cold = argc > 5 && std::strcmp(argv[5], "cold") == 0;
   tk_team* team = tk_cpu_team_create(level, threads, nullptr);
   if (team == nullptr || rows < 1) {
-    std::fprintf(stderr, "usage: tokamak_gemm_bench [THREADS] [LEVEL] [ROWS] [FILTER]\n%s\n",
+    std::fprintf(stderr, "usage: tokamak_gemm_bench [THREADS] [LEVEL] [ROWS] [FILTER] [cold]\n%s\n",
                  tk_last_error());
     return 2;
   }
@@ -163,6 +223,22 @@ int main(int argc, char** argv) {
       }
       measure(team, form, gemm, shape.c_str());
     }
+  }
+  constexpr struct {
+    int64_t queries, keys, dim;
+  } heads[] = {{64, 64, 32}, {64, 256, 32}, {64, 256, 64}};
+  for (const auto& head : heads) {
+    const std::string size = std::to_string(head.queries) + " x " + std::to_string(head.keys) +
+                             " x " + std::to_string(head.dim);
+    const auto named = [&](const char* name) { return name + (" " + size); };
+    if (named("attention").find(filter) == std::string::npos) continue;
+    Gemm scores, values, keys;
+    scores.m = head.queries, scores.n = head.keys, scores.k = head.dim, scores.b_transposed = true;
+    values.m = head.queries, values.n = head.dim, values.k = head.keys;
+    keys.m = head.keys, keys.n = head.dim, keys.k = head.queries, keys.a_transposed = true;
+    measure_small(team, named("QK^T").c_str(), scores);
+    measure_small(team, named("PV").c_str(), values);
+    measure_small(team, named("P^T dO").c_str(), keys);
   }
   tk_cpu_team_free(team);
 }
