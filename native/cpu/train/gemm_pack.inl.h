@@ -69,6 +69,11 @@ static void pack_along(const float* x, int64_t stride, int lanes, int64_t k, int
     Ints rows[kLanes];
     TK_UNROLL for (int lane = 0; lane < kLanes; lane++) {
       rows[lane] = lane < lanes ? row_words<word>(x + lane * stride, step * values, k) : set_ints(0);
+      if (lane < lanes) {
+        const float* below = x + (lane + lanes) * stride + step * values;
+        __builtin_prefetch(below);
+        if (values == 2) __builtin_prefetch(below + kLanes);
+      }
     }
     transpose(rows);
     const int64_t left = steps - step;

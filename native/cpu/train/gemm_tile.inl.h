@@ -58,6 +58,9 @@ static void gemm_tile(const int32_t* a, const int32_t* b, int64_t steps, const T
                       int missing) {
   Floats sums[Rows][Vectors];
   TK_UNROLL for (int i = 0; i < Rows; i++) {
+    TK_UNROLL for (int v = 0; v < Vectors; v++) {
+      __builtin_prefetch(target.c + i * target.stride + v * kLanes, 1);
+    }
     TK_UNROLL for (int v = 0; v < Vectors; v++) sums[i][v] = zero();
   }
   for (int64_t step = 0; step < steps; step++) {
