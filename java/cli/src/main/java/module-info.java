@@ -3,6 +3,7 @@
 /** The command line. */
 module dev.tokamak.cli {
   requires dev.tokamak.generate;
+  requires dev.tokamak.train;
   requires info.picocli;
   requires me.tongfei.progressbar;
   requires tools.jackson.core;

@@ -12,6 +12,7 @@ import dev.tokamak.cli.command.Perplexity;
 import dev.tokamak.cli.command.Predict;
 import dev.tokamak.cli.command.Run;
 import dev.tokamak.cli.command.Tokenize;
+import dev.tokamak.train.Spelling;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.channels.ClosedByInterruptException;

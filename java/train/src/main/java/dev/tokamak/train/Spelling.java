@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-package dev.tokamak.cli;
+package dev.tokamak.train;
 
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.Optional;
 
 /** Finds what somebody may have meant. */
-final class Spelling {
+public final class Spelling {
   private Spelling() {}
 
   /** The word that is fewest edits away, if that is less than half of what was written. */
-  static Optional<String> nearest(String written, Collection<String> words) {
+  public static Optional<String> nearest(String written, Collection<String> words) {
     return words.stream()
         .filter(word -> 2 * edits(written, word) < written.length())
         .min(
