@@ -8,12 +8,14 @@ import dev.tokamak.backend.Limits;
 import dev.tokamak.backend.Program;
 import dev.tokamak.backend.QuantType;
 import dev.tokamak.backend.Tensor;
+import dev.tokamak.backend.train.Parameter;
 import dev.tokamak.model.family.Families;
 import dev.tokamak.model.format.FormatException;
 import dev.tokamak.model.format.Metadata;
 import dev.tokamak.model.tokenizer.Tokenizer;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -23,29 +25,47 @@ import java.util.concurrent.ConcurrentHashMap;
  * open.
  */
 public final class Model implements AutoCloseable {
-  private final ModelFile file;
+  private final Optional<ModelFile> file;
+  private final Metadata metadata;
+  private final Arena arena;
   private final Architecture architecture;
   private final Tokenizer tokenizer;
   private final Transformer transformer;
   private final Backends.Choice choice;
   private final Backend.Weights weights;
+  private final long parameters;
   private final double loadSeconds;
   private final Set<Inference> inferences = ConcurrentHashMap.newKeySet();
   private boolean closed;
 
-  private Model(ModelFile file, ModelOptions options) {
-    long start = System.nanoTime();
+  /**
+   * A model of some tensors; closing it closes the file and the arena, which they lie in.
+   *
+   * @param start of the loading, in nanoseconds
+   */
+  private Model(
+      Optional<ModelFile> file,
+      Arena arena,
+      Metadata metadata,
+      Architecture architecture,
+      Transformer transformer,
+      long parameters,
+      ModelOptions options,
+      long start) {
     this.file = file;
-    architecture = Families.of(file).architecture(file);
-    tokenizer = Tokenizer.of(file.metadata());
+    this.arena = arena;
+    this.metadata = metadata;
+    this.architecture = architecture;
+    this.transformer = transformer;
+    this.parameters = parameters;
+    tokenizer = Tokenizer.of(metadata);
     if (tokenizer.vocabularySize() > architecture.vocabulary()) {
       throw FormatException.at(
-          file.source(),
+          metadata.source(),
           "tensor token_embd.weight",
           "expected a row for each of " + tokenizer.vocabularySize() + " tokens, found "
               + architecture.vocabulary());
     }
-    transformer = new Transformer(architecture, file);
     choice = Backends.open(options.backend(), transformer.weights());
     try {
       weights = choice.backend().load(transformer.matrices(), options.progress());
@@ -69,11 +89,51 @@ public final class Model implements AutoCloseable {
    * @throws dev.tokamak.backend.BackendException if the backend asked for is not there
    */
   public static Model open(Path path, ModelOptions options) {
+    long start = System.nanoTime();
     ModelFile file = ModelFile.open(path);
+    Arena arena = Arena.ofShared();
     try {
-      return new Model(file, options);
+      Architecture architecture = Families.of(file).architecture(file);
+      return new Model(
+          Optional.of(file),
+          arena,
+          file.metadata(),
+          architecture,
+          new Transformer(architecture, file),
+          file.gguf().tensors().stream().mapToLong(tensor -> tensor.elements()).sum(),
+          options,
+          start);
     } catch (RuntimeException | Error e) {
+      arena.close();
       file.close();
+      throw e;
+    }
+  }
+
+  /**
+   * A copy in memory of a model in training, as it is now, with its adapters merged, in F32.
+   *
+   * @param more keys beside those of the architecture: the tokenizer's
+   */
+  public static Model of(
+      TrainingModel model, WeightArray weights, Metadata more, ModelOptions options) {
+    long start = System.nanoTime();
+    Arena arena = Arena.ofShared();
+    try {
+      return new Model(
+          Optional.empty(),
+          arena,
+          Families.metadata(model.architecture()).with(more),
+          model.architecture(),
+          new Transformer(model.architecture(), new ModelWriter(model, weights).source(arena)),
+          model.parameters().list().stream()
+              .filter(p -> !TrainingModel.isAdapter(p))
+              .mapToLong(Parameter::size)
+              .sum(),
+          options,
+          start);
+    } catch (RuntimeException | Error e) {
+      arena.close();
       throw e;
     }
   }
@@ -86,12 +146,17 @@ public final class Model implements AutoCloseable {
     return tokenizer;
   }
 
+  /**
+   * The file that it was opened from.
+   *
+   * @throws IllegalStateException if it was made in memory
+   */
   public ModelFile file() {
-    return file;
+    return file.orElseThrow(() -> new IllegalStateException("a model in memory has no file"));
   }
 
   public Metadata metadata() {
-    return file.metadata();
+    return metadata;
   }
 
   /** The backend, and why it was chosen. */
@@ -115,7 +180,7 @@ public final class Model implements AutoCloseable {
 
   /** Weights in all, those of embeddings and norms included. */
   public long parameters() {
-    return file.gguf().tensors().stream().mapToLong(tensor -> tensor.elements()).sum();
+    return parameters;
   }
 
   /** Bytes of weights that one decoded token reads: every matrix once. */
@@ -181,7 +246,8 @@ public final class Model implements AutoCloseable {
       inferences.forEach(Inference::close);
       weights.close();
       choice.backend().close();
-      file.close();
+      arena.close();
+      file.ifPresent(ModelFile::close);
     }
   }
 }

@@ -16,7 +16,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 
 /** An open model file: metadata, and tensors asked for by name and shape. */
-public final class ModelFile implements AutoCloseable {
+public final class ModelFile implements TensorSource, AutoCloseable {
   private final GgufFile gguf;
   private final Arena arena = Arena.ofShared();
 
@@ -63,11 +63,13 @@ public final class ModelFile implements AutoCloseable {
   }
 
   /** A matrix [rows, cols], in place. */
+  @Override
   public Tensor matrix(String name, long rows, long cols) {
     return gguf.requireTensor(name, rows, cols);
   }
 
   /** A copy of a vector as float32, which stays whatever becomes of the file on disk. */
+  @Override
   public Tensor vector(String name, int length) {
     Tensor stored = gguf.requireTensor(name, 1, length);
     float[] values = new float[length];
@@ -76,6 +78,7 @@ public final class ModelFile implements AutoCloseable {
   }
 
   /** The values of a vector. */
+  @Override
   public float[] floats(String name, int length) {
     float[] values = new float[length];
     MemorySegment.copy(vector(name, length).data(), JAVA_FLOAT_UNALIGNED, 0, values, 0, length);

@@ -27,7 +27,7 @@ import java.util.Optional;
 /**
  * The one transformer: a pre-norm decoder with rotary embeddings, grouped-query attention and a
  * gated feed-forward network (Touvron et al. 2023), as an {@link Architecture} describes it. It
- * finds the tensors in the file when it is made, each with its shape checked, and records the
+ * finds the tensors in a source when it is made, each with its shape checked, and records the
  * forward pass.
  */
 final class Transformer {
@@ -59,48 +59,48 @@ final class Transformer {
   private final Tensor head;
   private final float[] frequencyFactors;
 
-  Transformer(Architecture architecture, ModelFile file) {
+  Transformer(Architecture architecture, TensorSource source) {
     a = architecture;
-    embedding = file.matrix("token_embd.weight", a.vocabulary(), a.dim());
+    embedding = source.matrix("token_embd.weight", a.vocabulary(), a.dim());
     for (int layer = 0; layer < a.layers(); layer++) {
-      blocks.add(block(file, "blk." + layer + "."));
+      blocks.add(block(source, "blk." + layer + "."));
     }
-    finalNorm = file.vector("output_norm.weight", a.dim());
+    finalNorm = source.vector("output_norm.weight", a.dim());
     head =
-        a.tiedEmbeddings() ? embedding : file.matrix("output.weight", a.vocabulary(), a.dim());
+        a.tiedEmbeddings() ? embedding : source.matrix("output.weight", a.vocabulary(), a.dim());
     frequencyFactors =
         a.rotary().frequencyFactors()
-            ? file.floats("rope_freqs.weight", a.rotary().dim() / 2)
+            ? source.floats("rope_freqs.weight", a.rotary().dim() / 2)
             : new float[0];
   }
 
-  private Block block(ModelFile file, String prefix) {
+  private Block block(TensorSource source, String prefix) {
     int qDim = a.heads() * a.headDim();
     int kvDim = a.kvHeads() * a.headDim();
     return new Block(
-        file.vector(prefix + "attn_norm.weight", a.dim()),
-        file.matrix(prefix + "attn_q.weight", qDim, a.dim()),
-        file.matrix(prefix + "attn_k.weight", kvDim, a.dim()),
-        file.matrix(prefix + "attn_v.weight", kvDim, a.dim()),
-        vectorIf(a.qkvBias(), file, prefix + "attn_q.bias", qDim),
-        vectorIf(a.qkvBias(), file, prefix + "attn_k.bias", kvDim),
-        vectorIf(a.qkvBias(), file, prefix + "attn_v.bias", kvDim),
-        vectorIf(a.qkNorm(), file, prefix + "attn_q_norm.weight", a.headDim()),
-        vectorIf(a.qkNorm(), file, prefix + "attn_k_norm.weight", a.headDim()),
-        file.matrix(prefix + "attn_output.weight", a.dim(), qDim),
-        vectorIf(a.outputBias(), file, prefix + "attn_output.bias", a.dim()),
-        file.vector(prefix + "ffn_norm.weight", a.dim()),
-        file.matrix(prefix + "ffn_gate.weight", a.hidden(), a.dim()),
-        file.matrix(prefix + "ffn_up.weight", a.hidden(), a.dim()),
-        file.matrix(prefix + "ffn_down.weight", a.dim(), a.hidden()),
-        vectorIf(a.hiddenBias(), file, prefix + "ffn_gate.bias", a.hidden()),
-        vectorIf(a.hiddenBias(), file, prefix + "ffn_up.bias", a.hidden()),
-        vectorIf(a.hiddenBias(), file, prefix + "ffn_down.bias", a.dim()));
+        source.vector(prefix + "attn_norm.weight", a.dim()),
+        source.matrix(prefix + "attn_q.weight", qDim, a.dim()),
+        source.matrix(prefix + "attn_k.weight", kvDim, a.dim()),
+        source.matrix(prefix + "attn_v.weight", kvDim, a.dim()),
+        vectorIf(a.qkvBias(), source, prefix + "attn_q.bias", qDim),
+        vectorIf(a.qkvBias(), source, prefix + "attn_k.bias", kvDim),
+        vectorIf(a.qkvBias(), source, prefix + "attn_v.bias", kvDim),
+        vectorIf(a.qkNorm(), source, prefix + "attn_q_norm.weight", a.headDim()),
+        vectorIf(a.qkNorm(), source, prefix + "attn_k_norm.weight", a.headDim()),
+        source.matrix(prefix + "attn_output.weight", a.dim(), qDim),
+        vectorIf(a.outputBias(), source, prefix + "attn_output.bias", a.dim()),
+        source.vector(prefix + "ffn_norm.weight", a.dim()),
+        source.matrix(prefix + "ffn_gate.weight", a.hidden(), a.dim()),
+        source.matrix(prefix + "ffn_up.weight", a.hidden(), a.dim()),
+        source.matrix(prefix + "ffn_down.weight", a.dim(), a.hidden()),
+        vectorIf(a.hiddenBias(), source, prefix + "ffn_gate.bias", a.hidden()),
+        vectorIf(a.hiddenBias(), source, prefix + "ffn_up.bias", a.hidden()),
+        vectorIf(a.hiddenBias(), source, prefix + "ffn_down.bias", a.dim()));
   }
 
   private static Optional<Tensor> vectorIf(
-      boolean wanted, ModelFile file, String name, int length) {
-    return wanted ? Optional.of(file.vector(name, length)) : Optional.empty();
+      boolean wanted, TensorSource source, String name, int length) {
+    return wanted ? Optional.of(source.vector(name, length)) : Optional.empty();
   }
 
   /** The weights of all matmuls, each once, in the order of use. */

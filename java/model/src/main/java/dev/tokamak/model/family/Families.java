@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.model.family;
 
+import dev.tokamak.model.Architecture;
 import dev.tokamak.model.ModelFile;
 import dev.tokamak.model.format.FormatException;
+import dev.tokamak.model.format.Metadata;
 import java.util.List;
-import java.util.stream.Collectors;
+import java.util.Optional;
 
 /** The families that the engine runs, in reading order. */
 public final class Families {
@@ -15,15 +17,28 @@ public final class Families {
   /** The family that a file's {@code general.architecture} names. */
   public static Family of(ModelFile file) {
     String name = file.metadata().requireString("general.architecture");
-    for (Family family : ALL) {
-      if (family.name().equals(name)) {
-        return family;
-      }
-    }
-    throw FormatException.at(
-        file.source(),
-        "general.architecture",
-        "family '" + name + "' is not supported; supported: "
-            + ALL.stream().map(Family::name).collect(Collectors.joining(", ")));
+    return find(name)
+        .orElseThrow(
+            () ->
+                FormatException.at(
+                    file.source(),
+                    "general.architecture",
+                    "family '" + name + "' is not supported; supported: "
+                        + String.join(", ", names())));
+  }
+
+  /** The family of that name. */
+  public static Optional<Family> find(String name) {
+    return ALL.stream().filter(family -> family.name().equals(name)).findFirst();
+  }
+
+  /** The names of all families. */
+  public static List<String> names() {
+    return ALL.stream().map(Family::name).toList();
+  }
+
+  /** The keys that a file of an architecture has, those that {@link Family#architecture} reads. */
+  public static Metadata metadata(Architecture architecture) {
+    return LlamaKeys.metadata(architecture);
   }
 }

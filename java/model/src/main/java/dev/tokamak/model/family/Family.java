@@ -16,4 +16,7 @@ public interface Family {
    *     file asks for something that the engine does not do
    */
   Architecture architecture(ModelFile file);
+
+  /** The architecture of a new model of this family. */
+  Architecture architecture(Sizes sizes);
 }

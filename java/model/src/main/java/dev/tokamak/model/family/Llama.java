@@ -16,4 +16,9 @@ final class Llama implements Family {
   public Architecture architecture(ModelFile file) {
     return new LlamaKeys(file, name()).architecture(Pairing.INTERLEAVED, file.has("blk.0.attn_q.bias"), false);
   }
+
+  @Override
+  public Architecture architecture(Sizes sizes) {
+    return sizes.architecture(name(), Pairing.INTERLEAVED, 10_000, 1e-5f, false, false);
+  }
 }

@@ -6,6 +6,8 @@ import dev.tokamak.model.Architecture;
 import dev.tokamak.model.ModelFile;
 import dev.tokamak.model.format.FormatException;
 import dev.tokamak.model.format.Metadata;
+import java.util.LinkedHashMap;
+import java.util.Map;
 
 /**
  * The hyperparameter keys that llama-like families share, {@code <family>.attention.head_count} and
@@ -50,6 +52,30 @@ final class LlamaKeys {
         file.has("blk.0.ffn_down.bias"),
         qkNorm,
         !file.has("output.weight"));
+  }
+
+  /** The inverse: the keys of a file that has this architecture. */
+  static Metadata metadata(Architecture a) {
+    Map<String, Object> keys = new LinkedHashMap<>();
+    String prefix = a.family() + ".";
+    keys.put("general.architecture", a.family());
+    keys.put(prefix + "vocab_size", a.vocabulary());
+    keys.put(prefix + "context_length", a.context());
+    keys.put(prefix + "embedding_length", a.dim());
+    keys.put(prefix + "block_count", a.layers());
+    keys.put(prefix + "feed_forward_length", a.hidden());
+    keys.put(prefix + "attention.head_count", a.heads());
+    keys.put(prefix + "attention.head_count_kv", a.kvHeads());
+    keys.put(prefix + "attention.key_length", a.headDim());
+    keys.put(prefix + "attention.value_length", a.headDim());
+    keys.put(prefix + "attention.layer_norm_rms_epsilon", a.epsilon());
+    keys.put(prefix + "rope.dimension_count", a.rotary().dim());
+    keys.put(prefix + "rope.freq_base", (float) a.rotary().base());
+    if (a.rotary().scale() != 1) {
+      keys.put(prefix + "rope.scaling.type", "linear");
+      keys.put(prefix + "rope.scaling.factor", (float) a.rotary().scale());
+    }
+    return Metadata.of("model", keys);
   }
 
   private int context() {

@@ -16,4 +16,9 @@ final class Qwen3 implements Family {
   public Architecture architecture(ModelFile file) {
     return new LlamaKeys(file, name()).architecture(Pairing.HALF_SPLIT, false, true);
   }
+
+  @Override
+  public Architecture architecture(Sizes sizes) {
+    return sizes.architecture(name(), Pairing.HALF_SPLIT, 1e6, 1e-6f, false, true);
+  }
 }

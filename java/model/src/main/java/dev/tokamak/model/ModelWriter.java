@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.model;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
+import dev.tokamak.backend.QuantType;
+import dev.tokamak.backend.Tensor;
+import dev.tokamak.backend.reference.Encode;
+import dev.tokamak.backend.train.Adapter;
+import dev.tokamak.backend.train.Parameter;
+import dev.tokamak.backend.train.Parameter.Role;
+import dev.tokamak.model.family.Families;
+import dev.tokamak.model.format.FormatException;
+import dev.tokamak.model.format.Metadata;
+import dev.tokamak.model.format.gguf.GgufType;
+import dev.tokamak.model.format.gguf.GgufWriter;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/** Trained weights on their way out: to a GGUF file, or to a transformer in memory. */
+final class ModelWriter {
+  private final TrainingModel model;
+  private final WeightArray weights;
+
+  ModelWriter(TrainingModel model, WeightArray weights) {
+    this.model = model;
+    this.weights = weights;
+  }
+
+  void write(Path path, QuantType type, Metadata more) throws IOException {
+    Metadata metadata =
+        Families.metadata(model.architecture())
+            .with("general.file_type", fileType(type))
+            .with(more);
+    GgufWriter writer = new GgufWriter(metadata);
+    for (Parameter p : model.parameters().list()) {
+      if (!TrainingModel.isAdapter(p)) {
+        QuantType stored = storedAs(p, type);
+        writer.add(p.name(), GgufType.of(stored), shape(p), () -> encoded(path, p, stored));
+      }
+    }
+    if (model.frequencyFactors().length > 0) {
+      float[] factors = model.frequencyFactors();
+      writer.add(
+          "rope_freqs.weight",
+          GgufType.F32,
+          new long[] {factors.length},
+          () -> MemorySegment.ofArray(factors));
+    }
+    writer.write(path);
+  }
+
+  /** {@code general.file_type} as llama.cpp numbers it: of most tensors. */
+  private static int fileType(QuantType type) {
+    return switch (type) {
+      case F32 -> 0;
+      case F16 -> 1;
+      case Q4_0 -> 2;
+      case Q8_0 -> 7;
+      case BF16 -> 32;
+      case Q4_K, Q5_K, Q6_K ->
+          throw new IllegalArgumentException(type + ": expected F32, F16, BF16, Q8_0 or Q4_0");
+    };
+  }
+
+  private static QuantType storedAs(Parameter p, QuantType type) {
+    if (p.role() == Role.VECTOR) {
+      return QuantType.F32;
+    }
+    return p.cols() % type.blockElements() == 0 ? type : QuantType.F16;
+  }
+
+  /** Innermost dimension first. */
+  private static long[] shape(Parameter p) {
+    return p.role() == Role.VECTOR ? new long[] {p.cols()} : new long[] {p.cols(), p.rows()};
+  }
+
+  private MemorySegment encoded(Path path, Parameter p, QuantType type) {
+    MemorySegment floats = merged(p);
+    if (type == QuantType.F32) {
+      return floats;
+    }
+    MemorySegment out = Arena.ofAuto().allocate(p.rows() * type.bytes(p.cols()));
+    float[] row = new float[p.cols()];
+    for (int r = 0; r < p.rows(); r++) {
+      MemorySegment.copy(floats, JAVA_FLOAT, (long) r * p.cols() * Float.BYTES, row, 0, p.cols());
+      if (!Encode.encode(type, row, p.cols(), out, r * type.bytes(p.cols()))) {
+        throw FormatException.at(
+            path.getFileName().toString(),
+            "tensor " + p.name(),
+            "a value in row " + r + " is beyond what " + type + " holds; BF16 or F32 would do");
+      }
+    }
+    return out;
+  }
+
+  /** The values of a parameter, its adapter added. */
+  private MemorySegment merged(Parameter p) {
+    MemorySegment values = raw(p);
+    model.adapter(p.name()).ifPresent(adapter -> merge(adapter, p, values));
+    return values;
+  }
+
+  private MemorySegment raw(Parameter p) {
+    MemorySegment values = Arena.ofAuto().allocate(JAVA_FLOAT, p.size());
+    weights.read(p.offset(), values);
+    return values;
+  }
+
+  private void merge(Adapter adapter, Parameter p, MemorySegment values) {
+    LowRank.merge(raw(adapter.a()), raw(adapter.b()), adapter.rank(), adapter.factor(), p.cols(), values);
+  }
+
+  void writeAdapters(Path path) throws IOException {
+    Lora lora = model.lora().orElseThrow(() -> new IllegalStateException("no adapters"));
+    Map<String, Object> keys = new LinkedHashMap<>();
+    keys.put("general.architecture", model.architecture().family());
+    keys.put("general.type", "adapter");
+    keys.put("adapter.type", "lora");
+    keys.put("adapter.lora.alpha", (float) lora.alpha());
+    GgufWriter writer = new GgufWriter(Metadata.of(path.getFileName().toString(), keys));
+    for (Parameter p : model.parameters().list()) {
+      if (TrainingModel.isAdapter(p)) {
+        writer.add(p.name(), GgufType.F32, shape(p), () -> raw(p));
+      }
+    }
+    writer.write(path);
+  }
+
+  /** The model's tensors in memory, in F32, merged. */
+  TensorSource source(Arena arena) {
+    return new TensorSource() {
+      @Override
+      public Tensor matrix(String name, long rows, long cols) {
+        Parameter p = model.parameters().get(name);
+        MemorySegment data = arena.allocate(p.size() * Float.BYTES, 64);
+        data.copyFrom(merged(p));
+        return new Tensor(name, QuantType.F32, rows, cols, data);
+      }
+
+      @Override
+      public Tensor vector(String name, int length) {
+        return matrix(name, 1, length);
+      }
+
+      @Override
+      public float[] floats(String name, int length) {
+        return model.frequencyFactors();
+      }
+    };
+  }
+}
