@@ -3,6 +3,7 @@ package dev.tokamak.train;
 
 import dev.tokamak.backend.train.TrainingBatch;
 import java.util.List;
+import java.util.Map;
 
 /**
  * What a training makes small: a loss as a function of the log probabilities of a step's targets.
@@ -26,4 +27,17 @@ public interface Objective {
    * @return the part's share of the loss
    */
   double loss(List<Example> part, TrainingBatch batch, double total);
+
+  /** Updates that a step makes, each from all of its examples. */
+  default int passes() {
+    return 1;
+  }
+
+  /**
+   * What else is worth knowing of the losses since the last call, in the order to be shown, such as
+   * the share of pairs whose chosen answer gained more.
+   */
+  default Map<String, Double> takeMeasures() {
+    return Map.of();
+  }
 }
