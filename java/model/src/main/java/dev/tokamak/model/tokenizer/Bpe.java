@@ -32,7 +32,7 @@ public final class Bpe extends Tokenizer {
   Bpe(Metadata metadata) {
     PreTokenizer named = preTokenizer(metadata);
     OptionalInt none = OptionalInt.empty();
-    super(metadata, new Defaults(none, none, none, named.addBos()));
+    super(metadata, new Defaults(none, none, none, named.addBos(), false));
     this.preTokenizer = named;
     this.byteIds = new int[256];
     for (int b = 0; b < 256; b++) {

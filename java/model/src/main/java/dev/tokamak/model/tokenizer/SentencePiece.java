@@ -14,50 +14,57 @@ import java.util.OptionalInt;
  * a word is one token wherever it stands.
  */
 public final class SentencePiece extends Tokenizer {
-  private static final String SCORES = "tokenizer.ggml.scores";
-  private static final String ADD_SPACE = "tokenizer.ggml.add_space_prefix";
-  private static final String REMOVE_SPACES = "tokenizer.ggml.remove_extra_whitespaces";
+  static final String SCORES = "tokenizer.ggml.scores";
+  static final String ADD_SPACE = "tokenizer.ggml.add_space_prefix";
+  static final String REMOVE_SPACES = "tokenizer.ggml.remove_extra_whitespaces";
+  static final String CHARS_MAP = "tokenizer.ggml.precompiled_charsmap";
   private static final char SPACE = '▁';
 
   private final int[] ranks; // by id: the higher the score, the lower
-  private final int[] byteIds; // or -1
+  private final ByteTokens byteTokens;
   private final boolean addSpace;
   private final boolean removeSpaces;
+  private final Optional<CharsMap> charsMap;
 
   SentencePiece(Metadata metadata) {
-    super(metadata, new Defaults(OptionalInt.of(1), OptionalInt.of(2), OptionalInt.of(0), true));
+    super(metadata, new Defaults(OptionalInt.of(1), OptionalInt.of(2), OptionalInt.of(0), true, false));
     this.addSpace = metadata.bool(ADD_SPACE).orElse(true);
     this.removeSpaces = metadata.bool(REMOVE_SPACES).orElse(false);
-    this.ranks = ranks(metadata, vocabulary);
-    this.byteIds = new int[256];
-    for (int b = 0; b < 256; b++) {
-      char high = Character.toUpperCase(Character.forDigit(b >> 4, 16));
-      char low = Character.toUpperCase(Character.forDigit(b & 0xf, 16));
-      byteIds[b] = vocabulary.find("<0x" + high + low + ">");
-    }
-    for (int id = 0; id < vocabulary.size(); id++) {
-      if (vocabulary.kind(id) == TokenKind.BYTE && byteOf(id) < 0) {
-        throw Vocabulary.error(
-            vocabulary.source(),
-            Vocabulary.TOKENS + "[" + id + "]",
-            "expected <0x00> to <0xFF> for a token of kind byte, found " + vocabulary.text(id));
-      }
-    }
+    this.ranks = ranks(scores(metadata, vocabulary));
+    this.byteTokens = new ByteTokens(vocabulary);
+    this.charsMap = charsMap(metadata);
   }
 
-  private static int[] ranks(Metadata metadata, Vocabulary vocabulary) {
+  /** How a text is normalised before anything else, if it is. */
+  static Optional<CharsMap> charsMap(Metadata metadata) {
+    int[] values = metadata.ints(CHARS_MAP).orElse(new int[0]);
+    byte[] bytes = new byte[values.length];
+    for (int i = 0; i < bytes.length; i++) {
+      bytes[i] = (byte) values[i];
+    }
+    return CharsMap.of(bytes, metadata.source(), CHARS_MAP);
+  }
+
+  /** The score of each token. */
+  static float[] scores(Metadata metadata, Vocabulary vocabulary) {
     Optional<float[]> given = metadata.floats(SCORES);
     if (given.isEmpty()) {
       throw Vocabulary.error(vocabulary.source(), SCORES, "missing, expected array of numbers");
     }
     float[] scores = given.get();
     Vocabulary.requireOnePerToken(vocabulary.source(), SCORES, scores.length, vocabulary.size());
-    int[] ranks = new int[scores.length];
-    for (int id = 0; id < ranks.length; id++) {
+    for (int id = 0; id < scores.length; id++) {
       if (Float.isNaN(scores[id])) {
         throw Vocabulary.error(
             vocabulary.source(), SCORES + "[" + id + "]", "expected a number, found NaN");
       }
+    }
+    return scores;
+  }
+
+  private static int[] ranks(float[] scores) {
+    int[] ranks = new int[scores.length];
+    for (int id = 0; id < ranks.length; id++) {
       int bits = Float.floatToIntBits(scores[id] + 0f); // + 0: -0 equals 0
       ranks[id] = ~(bits ^ bits >> 31 & 0x7fff_ffff); // ints in the order of the floats, reversed
     }
@@ -71,19 +78,15 @@ public final class SentencePiece extends Tokenizer {
 
   @Override
   byte[] textBytes(int id) {
-    if (vocabulary.kind(id) == TokenKind.BYTE) {
-      return new byte[] {(byte) byteOf(id)};
-    }
-    return vocabulary.text(id).replace(SPACE, ' ').getBytes(StandardCharsets.UTF_8);
+    return textBytes(vocabulary, id);
   }
 
-  /** The byte of a token {@code <0x0A>}, or -1. */
-  private int byteOf(int id) {
+  /** The bytes of a token, its spaces written as spaces. */
+  static byte[] textBytes(Vocabulary vocabulary, int id) {
     String text = vocabulary.text(id);
-    int high = text.length() == 6 ? Character.digit(text.charAt(3), 16) : -1;
-    int low = text.length() == 6 ? Character.digit(text.charAt(4), 16) : -1;
-    boolean framed = text.startsWith("<0x") && text.endsWith(">");
-    return framed && high >= 0 && low >= 0 ? high << 4 | low : -1;
+    return vocabulary.kind(id) == TokenKind.BYTE
+        ? new byte[] {(byte) ByteTokens.byteOf(text)}
+        : text.replace(SPACE, ' ').getBytes(StandardCharsets.UTF_8);
   }
 
   @Override
@@ -106,7 +109,14 @@ public final class SentencePiece extends Tokenizer {
 
     @Override
     public void encode(int from, int to) {
-      String part = removeSpaces ? withoutExtraSpaces(from, to) : text.substring(from, to);
+      String part = text.substring(from, to);
+      if (charsMap.isPresent()) {
+        byte[] normal = charsMap.get().apply(part.getBytes(StandardCharsets.UTF_8));
+        part = new String(normal, StandardCharsets.UTF_8);
+      }
+      if (removeSpaces) {
+        part = withoutExtraSpaces(part, from == 0, to == text.length());
+      }
       if (part.isEmpty()) {
         return;
       }
@@ -124,11 +134,11 @@ public final class SentencePiece extends Tokenizer {
       }
     }
 
-    private String withoutExtraSpaces(int from, int to) {
-      String part = text.substring(from, to).replaceAll(" +", " ");
-      int begin = from == 0 && part.startsWith(" ") ? 1 : 0;
-      int end = part.length() - (to == text.length() && part.endsWith(" ") ? 1 : 0);
-      return part.substring(begin, Math.max(begin, end));
+    private static String withoutExtraSpaces(String part, boolean begins, boolean ends) {
+      String single = part.replaceAll(" +", " ");
+      int begin = begins && single.startsWith(" ") ? 1 : 0;
+      int end = single.length() - (ends && single.endsWith(" ") ? 1 : 0);
+      return single.substring(begin, Math.max(begin, end));
     }
 
     /** Makes each character a symbol. */
@@ -139,10 +149,7 @@ public final class SentencePiece extends Tokenizer {
         grow(utf8.length);
       }
       for (int at = 0; at < utf8.length; ) {
-        int end = at + 1;
-        while (end < utf8.length && (utf8[end] & 0xc0) == 0x80) {
-          end++;
-        }
+        int end = Bytes.characterEnd(utf8, at);
         starts[count()] = at;
         add(vocabulary.findText(utf8, at, end));
         at = end;
@@ -167,15 +174,8 @@ public final class SentencePiece extends Tokenizer {
      * @return whether it is unknown
      */
     private boolean fallBack(int from, int to, boolean unknownBefore) {
-      boolean spelled = true;
-      for (int i = from; i < to; i++) {
-        spelled &= byteIds[utf8[i] & 0xff] >= 0;
-      }
-      if (spelled) {
-        for (int i = from; i < to; i++) {
-          out.add(byteIds[utf8[i] & 0xff]);
-        }
-      } else if (!unknownBefore) {
+      boolean spelled = byteTokens.spell(utf8, from, to, out);
+      if (!spelled && !unknownBefore) {
         out.add(unknown().getAsInt()); // always there, by default 0
       }
       return !spelled;

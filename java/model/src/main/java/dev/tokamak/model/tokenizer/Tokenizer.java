@@ -20,7 +20,7 @@ import java.util.Set;
  * <p>A text may hold any characters; an unpaired surrogate, which UTF-8 cannot spell, counts as
  * U+FFFD. Encoding takes O(n log n) time for n characters, whatever they are.
  */
-public abstract sealed class Tokenizer permits Bpe, SentencePiece {
+public abstract sealed class Tokenizer permits Bpe, SentencePiece, Unigram {
   static final String MODEL = "tokenizer.ggml.model";
   private static final String NAME = "general.name";
   private static final int LONGEST_TEXT = 1 << 28;
@@ -44,7 +44,8 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece {
   private final boolean eatSpace;
 
   /** Ids and the wish to have them in front, where a file does not say. */
-  record Defaults(OptionalInt bos, OptionalInt eos, OptionalInt unknown, boolean addBos) {}
+  record Defaults(
+      OptionalInt bos, OptionalInt eos, OptionalInt unknown, boolean addBos, boolean addEos) {}
 
   Tokenizer(Metadata metadata, Defaults defaults) {
     this.metadata = metadata.under("tokenizer.");
@@ -53,7 +54,7 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece {
     this.eos = tokenId(metadata, "eos", vocabulary, defaults.eos);
     this.unknown = tokenId(metadata, "unknown", vocabulary, defaults.unknown);
     this.addBos = adds(metadata, "bos", defaults.addBos, bos);
-    this.addEos = adds(metadata, "eos", false, eos);
+    this.addEos = adds(metadata, "eos", defaults.addEos, eos);
     this.ends = EndTokens.of(metadata, vocabulary, bos, eos);
     this.always = specials(false);
     this.all = specials(true);
@@ -72,11 +73,15 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece {
     return switch (model) {
       case "llama" -> new SentencePiece(metadata);
       case "gpt2" -> new Bpe(metadata);
+      case "t5" -> new Unigram(metadata);
       default ->
           throw Vocabulary.error(
               metadata.source(),
               MODEL,
-              "'" + model + "' is not supported; supported: 'llama' (SentencePiece), 'gpt2' (BPE)");
+              "'"
+                  + model
+                  + "' is not supported; supported: 'llama' (SentencePiece), 'gpt2' (BPE), 't5'"
+                  + " (Unigram)");
     };
   }
 
