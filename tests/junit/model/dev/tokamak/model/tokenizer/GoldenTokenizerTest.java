@@ -11,12 +11,13 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.text.Normalizer;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
+import java.util.zip.GZIPInputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -35,8 +36,7 @@ class GoldenTokenizerTest {
     "ggml-vocab-mpt, tokenizers/ggml-vocab-mpt.gguf",
   })
   void idsAreLlamaCpps(String golden, String model) throws IOException {
-    JsonNode cases =
-        TokenizerJson.read(TestData.path("tokenizers/golden/" + golden + ".json")).get("cases");
+    JsonNode cases = TestData.json("tokenizers/golden/" + golden + ".json").get("cases");
     Tokenizer tokenizer = tokenizer(model);
     assertThat(cases.size()).isGreaterThan(100);
     for (JsonNode test : cases) {
@@ -70,26 +70,81 @@ class GoldenTokenizerTest {
     }
   }
 
-  /** Qwen's own tokenizer first brings a text into NFC, which a GGUF file does not say. */
-  @ParameterizedTest
-  @CsvSource({
-    "gpt2, gpt2.tokenizer.json.gz, gpt-2, false",
-    "stories-bpe-2k, stories-bpe-2k.tokenizer.json, gpt-2, false",
-    "qwen3, qwen3.tokenizer.json.gz, qwen2, true",
-  })
-  void idsAreHuggingFaces(String golden, String file, String pre, boolean nfc) throws IOException {
-    JsonNode cases =
-        TokenizerJson.read(TestData.path("tokenizers/golden/" + golden + ".json")).get("cases");
-    Tokenizer tokenizer =
-        Tokenizer.of(TokenizerJson.metadata(TestData.path("tokenizers/" + file), pre));
+  @Test
+  void idsOfWordPieceAreLlamaCpps() throws IOException {
+    Tokenizer tokenizer = tokenizer("tokenizers/ggml-vocab-bert-bge.gguf");
+    JsonNode cases = TestData.json("tokenizers/golden/ggml-vocab-bert-bge.json").get("cases");
     assertThat(cases.size()).isGreaterThan(100);
     for (JsonNode test : cases) {
       String text = test.get("text").asString();
-      String normal = nfc ? Normalizer.normalize(text, Normalizer.Form.NFC) : text;
-      int[] ids = ids(test.get("ids"));
-      assertThat(tokenizer.encode(normal, false, true)).as(text).containsExactly(ids);
-      assertThat(tokenizer.decodeWithSpecial(ids)).isEqualTo(normal);
+      assertThat(tokenizer.encode(text, false, true)).as(text).containsExactly(ids(test.get("ids")));
     }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "gpt2, tokenizers/gpt2.tokenizer.json.gz",
+    "qwen3, tokenizers/qwen3.tokenizer.json.gz",
+    "stories-bpe-2k, tokenizers/stories-bpe-2k.tokenizer.json",
+    "all-minilm-l6-v2, tokenizers/all-minilm-l6-v2.tokenizer.json.gz",
+    "tok512, models/stories260K-hf/tokenizer.json",
+    "tok512, models/stories260K-hf",
+  })
+  void idsAreHuggingFaces(String golden, String file, @TempDir Path folder) throws IOException {
+    JsonNode cases = TestData.json("tokenizers/golden/" + golden + ".json").get("cases");
+    Tokenizer tokenizer = Tokenizer.open(unpacked(TestData.path(file), folder));
+    Tokenizer written = written(tokenizer, folder);
+    assertThat(cases.size()).isGreaterThan(100);
+    for (JsonNode test : cases) {
+      String text = test.get("text").asString();
+      int[] ids = ids(test.get("ids"));
+      int[] whole = test.has("ids_with_special") ? ids(test.get("ids_with_special")) : ids;
+      assertThat(tokenizer.encode(text, false, true)).as(text).containsExactly(ids);
+      assertThat(tokenizer.encode(text, true, true)).as(text).containsExactly(whole);
+      assertThat(written.encode(text, true, true)).as(text).containsExactly(whole);
+      String decoded =
+          test.get("decoded").isBoolean() ? text : test.get("decoded").asString();
+      // Known difference: the space in front of a text is left out after control tokens too.
+      boolean spaced = golden.equals("tok512") && text.matches("(<[a-z/]+>)+\n");
+      assertThat(tokenizer.decodeWithSpecial(ids)).isEqualTo(spaced ? text : decoded);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"unigram-2k", "sentencepiece-test-unigram-1k"})
+  void idsAreSentencePieces(String name, @TempDir Path folder) throws IOException {
+    JsonNode cases = TestData.json("tokenizers/golden/" + name + ".json").get("cases");
+    Tokenizer tokenizer = Tokenizer.open(TestData.path("tokenizers/" + name + ".model"));
+    Tokenizer written = written(tokenizer, folder);
+    assertThat(cases.size()).isGreaterThan(100);
+    for (JsonNode test : cases) {
+      String text = test.get("text").asString();
+      int[] ids = ids(test.get("ids"));
+      assertThat(tokenizer.encode(text, true, false)).as(text).containsExactly(ids);
+      assertThat(written.encode(text, true, false)).as(text).containsExactly(ids);
+      assertThat(tokenizer.decode(ids)).as(text).isEqualTo(test.get("decoded").asString());
+      for (int i = 0; i < ids.length; i++) {
+        assertThat(tokenizer.piece(ids[i])).isEqualTo(test.get("pieces").get(i).asString());
+      }
+    }
+  }
+
+  /** The tokenizer by way of a GGUF file. */
+  private static Tokenizer written(Tokenizer tokenizer, Path folder) throws IOException {
+    Path file = folder.resolve("written.gguf");
+    tokenizer.save(file);
+    return Tokenizer.open(file);
+  }
+
+  private static Path unpacked(Path file, Path folder) throws IOException {
+    if (!file.toString().endsWith(".gz")) {
+      return file;
+    }
+    Path unpacked = folder.resolve("tokenizer.json");
+    try (var in = new GZIPInputStream(Files.newInputStream(file))) {
+      Files.copy(in, unpacked);
+    }
+    return unpacked;
   }
 
   @ParameterizedTest

@@ -35,13 +35,14 @@ class TokenizerErrorsTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"bert", "t5", "rwkv", "plamo2", "gemma4", "none", "", "GPT2"})
+  @ValueSource(strings = {"rwkv", "plamo2", "gemma4", "none", "", "GPT2"})
   void aModelThatIsNotSupported(String model) {
     refused(
         bpe().metadata().with("tokenizer.ggml.model", model),
         "model: '"
             + model
-            + "' is not supported; supported: 'llama' (SentencePiece), 'gpt2' (BPE)");
+            + "' is not supported; supported: 'llama' (SentencePiece), 'gpt2' (BPE), 't5' (Unigram),"
+            + " 'bert' (WordPiece)");
   }
 
   @Test
@@ -131,6 +132,48 @@ class TokenizerErrorsTest {
     refused(
         sentencePiece().token("x", TokenKind.BYTE, 0).metadata(),
         "tokens[259]: expected <0x00> to <0xFF> for a token of kind byte, found x");
+  }
+
+  @Test
+  void unigramScoresThatAreNoNumbers() {
+    float[] scores = new float[259];
+    scores[4] = Float.NEGATIVE_INFINITY;
+    refused(
+        sentencePiece()
+            .metadata()
+            .with("tokenizer.ggml.model", "t5")
+            .with("tokenizer.ggml.scores", scores),
+        "scores[4]: expected a finite number, found -Infinity");
+  }
+
+  @Test
+  void aNormalizationThatIsNotKnown() {
+    assertThatThrownBy(
+            () -> Tokenizer.of(bpe().metadata().with("tokenizer.tokamak.normalizer", "NFX")))
+        .hasMessage(
+            "made-up.gguf: metadata key tokenizer.tokamak.normalizer: expected NFC, NFD, NFKC or"
+                + " NFKD, found 'NFX'");
+  }
+
+  @Test
+  void tablesOfReplacementsThatLeadOutside() {
+    String key = "precompiled_charsmap: ";
+    for (int[] bytes : new int[][] {{1}, {0, 0, 0, 0}, {3, 0, 0, 0, 1, 2, 3}, {8, 0, 0, 0, 1}}) {
+      refused(
+          sentencePiece().metadata().with("tokenizer.ggml.precompiled_charsmap", bytes),
+          key
+              + "expected a size in whole units of 4 bytes and as many bytes, found "
+              + (bytes.length < 4 ? 0 : bytes[0])
+              + " of "
+              + bytes.length
+              + " bytes");
+    }
+    // A unit that ends a sequence, whose replacement would be in unit 1, of which there is none.
+    refused(
+        sentencePiece()
+            .metadata()
+            .with("tokenizer.ggml.precompiled_charsmap", new int[] {4, 0, 0, 0, 0, 5, 0, 0}),
+        key + "unit 0: its replacement is outside, or of more than 1024 bytes");
   }
 
   @Test

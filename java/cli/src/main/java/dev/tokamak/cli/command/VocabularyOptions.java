@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.cli.command;
 
-import dev.tokamak.model.format.gguf.GgufFile;
 import dev.tokamak.model.tokenizer.Tokenizer;
 import java.nio.file.Path;
 import picocli.CommandLine.Command;
@@ -14,12 +13,11 @@ final class VocabularyOptions {
       names = {"-m", "--model"},
       paramLabel = "FILE",
       required = true,
-      description = "A GGUF file; one with a vocabulary only will do.")
+      description =
+          "A GGUF file, with or without weights, a tokenizer.json or a SentencePiece .model.")
   private Path model;
 
   Tokenizer open() {
-    try (GgufFile file = GgufFile.open(model)) {
-      return Tokenizer.of(file.metadata());
-    }
+    return Tokenizer.open(model);
   }
 }

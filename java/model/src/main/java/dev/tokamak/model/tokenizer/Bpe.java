@@ -3,6 +3,7 @@ package dev.tokamak.model.tokenizer;
 
 import dev.tokamak.model.format.Metadata;
 import java.nio.charset.StandardCharsets;
+import java.text.Normalizer;
 import java.util.Arrays;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -17,6 +18,9 @@ import java.util.OptionalInt;
  */
 public final class Bpe extends Tokenizer {
   static final String PRE = "tokenizer.ggml.pre";
+  /** NFC, NFD, NFKC or NFKD: how Tokamak's own files say that a text is brought into it first. */
+  static final String NORMALIZER = "tokenizer.tokamak.normalizer";
+
   static final String MERGES = "tokenizer.ggml.merges";
 
   /** The character of each byte. */
@@ -26,6 +30,7 @@ public final class Bpe extends Tokenizer {
   private static final short[] BYTES = bytesOf(ALPHABET);
 
   private final PreTokenizer preTokenizer;
+  private final Optional<Normalizer.Form> form;
   private final int[] byteIds; // or -1
   private final Merges merges;
 
@@ -34,6 +39,7 @@ public final class Bpe extends Tokenizer {
     OptionalInt none = OptionalInt.empty();
     super(metadata, new Defaults(none, none, none, named.addBos(), false));
     this.preTokenizer = named;
+    this.form = metadata.string(NORMALIZER).map(name -> form(metadata.source(), name));
     this.byteIds = new int[256];
     for (int b = 0; b < 256; b++) {
       byteIds[b] = vocabulary.find(String.valueOf(ALPHABET[b]));
@@ -51,6 +57,16 @@ public final class Bpe extends Tokenizer {
           "unknown: '" + name + "'; known: " + String.join(", ", PreTokenizer.names()));
     }
     return named.get();
+  }
+
+  private static Normalizer.Form form(String source, String name) {
+    for (Normalizer.Form form : Normalizer.Form.values()) {
+      if (form.name().equals(name)) {
+        return form;
+      }
+    }
+    throw Vocabulary.error(
+        source, NORMALIZER, "expected NFC, NFD, NFKC or NFKD, found '" + name + "'");
   }
 
   @Override
@@ -74,6 +90,16 @@ public final class Bpe extends Tokenizer {
 
   @Override
   Encoder encoder(String text, Ids out) {
+    if (form.isPresent() && !Normalizer.isNormalized(text, form.get())) {
+      return (from, to) -> {
+        String normal = Normalizer.normalize(text.substring(from, to), form.get());
+        splitEncoder(normal, out).encode(0, normal.length());
+      };
+    }
+    return splitEncoder(text, out);
+  }
+
+  private Encoder splitEncoder(String text, Ids out) {
     var words = new WordEncoder(text, out);
     PreTokenizer.Splitter splitter = preTokenizer.splitter(text);
     return (from, to) -> splitter.split(from, to, words);

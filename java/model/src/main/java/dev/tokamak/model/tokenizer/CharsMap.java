@@ -21,6 +21,7 @@ final class CharsMap {
   private static final int LABEL = 0x8000_00ff;
   private static final int ENDS = 1 << 8;
   private static final int WIDE = 1 << 9;
+  private static final int LONGEST = 1 << 10; // of a replacement; NFKC's is 33 bytes
 
   private final int[] units;
   private final byte[] replacements;
@@ -33,7 +34,7 @@ final class CharsMap {
   /**
    * The table in a file; empty for no bytes.
    *
-   * @throws dev.tokamak.model.format.FormatException if a size, or a replacement's place, is outside
+   * @throws dev.tokamak.model.format.FormatException if a size or a replacement's place is outside
    */
   static Optional<CharsMap> of(byte[] data, String source, String key) {
     if (data.length == 0) {
@@ -59,16 +60,28 @@ final class CharsMap {
       boolean inner = units[i] >= 0;
       if (inner && (units[i] & ENDS) != 0 && !map.isReplacement(i ^ offset(units[i]))) {
         throw Vocabulary.error(
-            source, key, "unit " + i + ": its replacement is not among the " + trie + " bytes");
+            source,
+            key,
+            "unit " + i + ": its replacement is outside, or of more than " + LONGEST + " bytes");
       }
     }
     return Optional.of(map);
   }
 
   private boolean isReplacement(int unit) {
-    return unit >= 0
-        && unit < units.length
-        && (units[unit] & Integer.MAX_VALUE) < replacements.length;
+    if (unit < 0 || unit >= units.length) {
+      return false;
+    }
+    int from = units[unit] & Integer.MAX_VALUE;
+    return from < replacements.length && end(from) - from <= LONGEST;
+  }
+
+  private int end(int from) {
+    int to = from;
+    while (to < replacements.length && replacements[to] != 0) {
+      to++;
+    }
+    return to;
   }
 
   /** The text with its replacements; UTF-8 in and out. */
@@ -78,11 +91,7 @@ final class CharsMap {
       long found = longest(utf8, at);
       if (found >= 0) {
         int from = (int) found;
-        int to = from;
-        while (to < replacements.length && replacements[to] != 0) {
-          to++;
-        }
-        out.add(replacements, from, to);
+        out.add(replacements, from, end(from));
         at += (int) (found >>> 32);
       } else {
         int end = Bytes.characterEnd(utf8, at);

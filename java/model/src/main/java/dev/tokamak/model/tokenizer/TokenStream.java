@@ -26,22 +26,33 @@ public final class TokenStream {
    * @throws IllegalArgumentException for an id outside the vocabulary
    */
   public String accept(int id) {
-    boolean control =
+    byte[] bytes =
         switch (tokenizer.kind(id)) {
-          case CONTROL, UNKNOWN -> true;
-          case NORMAL, USER_DEFINED, UNUSED, BYTE -> false;
+          case CONTROL -> special ? name(id) : new byte[0];
+          case UNKNOWN -> special ? name(id) : unknown();
+          case NORMAL, USER_DEFINED, UNUSED, BYTE -> withoutSpaceInFront(tokenizer.bytes(id));
         };
-    if (control) {
-      return special ? characters.accept(tokenizer.bytes(id)) : "";
-    }
-    byte[] bytes = tokenizer.bytes(id);
-    if (start && bytes.length > 0) {
-      start = false;
-      if (bytes[0] == ' ') {
-        bytes = Arrays.copyOfRange(bytes, 1, bytes.length);
-      }
-    }
     return characters.accept(bytes);
+  }
+
+  /** A name leaves the text's beginning where it was, unless it has a space in front itself. */
+  private byte[] name(int id) {
+    byte[] bytes = tokenizer.nameBytes(id);
+    return bytes.length > 0 && bytes[0] == ' ' ? withoutSpaceInFront(bytes) : bytes;
+  }
+
+  private byte[] unknown() {
+    byte[] bytes = tokenizer.unknownBytes();
+    start &= bytes.length == 0;
+    return bytes;
+  }
+
+  private byte[] withoutSpaceInFront(byte[] bytes) {
+    if (!start || bytes.length == 0) {
+      return bytes;
+    }
+    start = bytes.length == 1 && bytes[0] == ' ' && tokenizer.removesSpaces();
+    return bytes[0] == ' ' ? Arrays.copyOfRange(bytes, 1, bytes.length) : bytes;
   }
 
   /** The end of the text: U+FFFD if a character was left half. */

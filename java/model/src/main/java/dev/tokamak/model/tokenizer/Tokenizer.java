@@ -20,7 +20,7 @@ import java.util.Set;
  * <p>A text may hold any characters; an unpaired surrogate, which UTF-8 cannot spell, counts as
  * U+FFFD. Encoding takes O(n log n) time for n characters, whatever they are.
  */
-public abstract sealed class Tokenizer permits Bpe, SentencePiece, Unigram {
+public abstract sealed class Tokenizer permits Bpe, SentencePiece, Unigram, WordPiece {
   static final String MODEL = "tokenizer.ggml.model";
   private static final String NAME = "general.name";
   private static final int LONGEST_TEXT = 1 << 28;
@@ -74,6 +74,7 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece, Unigram {
       case "llama" -> new SentencePiece(metadata);
       case "gpt2" -> new Bpe(metadata);
       case "t5" -> new Unigram(metadata);
+      case "bert" -> new WordPiece(metadata);
       default ->
           throw Vocabulary.error(
               metadata.source(),
@@ -81,8 +82,19 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece, Unigram {
               "'"
                   + model
                   + "' is not supported; supported: 'llama' (SentencePiece), 'gpt2' (BPE), 't5'"
-                  + " (Unigram)");
+                  + " (Unigram), 'bert' (WordPiece)");
     };
+  }
+
+  /**
+   * The tokenizer in a file, whatever its name: a GGUF file, with or without weights; a {@code
+   * tokenizer.json}; a SentencePiece {@code .model}; or a folder with one of the latter two.
+   *
+   * @throws FormatException if the file is none of these, is not sound, or asks for what is not
+   *     supported
+   */
+  public static Tokenizer open(Path path) {
+    return of(TokenizerFile.read(path));
   }
 
   /**
@@ -271,8 +283,23 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece, Unigram {
     new GgufWriter(file.with(metadata)).write(path);
   }
 
+  /** What decoding writes for a control token where it is to be seen. */
+  byte[] nameBytes(int id) {
+    return vocabulary.utf8(id);
+  }
+
+  /** What decoding writes for a token of kind unknown. */
+  byte[] unknownBytes() {
+    return new byte[0];
+  }
+
   /** Whether encoding puts a space in front, which decoding leaves out. */
   abstract boolean spaceInFront();
+
+  /** Whether encoding leaves out all spaces at the begin of a text, so that decoding does. */
+  boolean removesSpaces() {
+    return false;
+  }
 
   /** The token at a key, checked against the vocabulary. */
   static OptionalInt tokenId(Metadata metadata, String key, Vocabulary vocabulary) {

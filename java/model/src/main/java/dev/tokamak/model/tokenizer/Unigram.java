@@ -19,6 +19,7 @@ import java.util.OptionalInt;
  */
 public final class Unigram extends Tokenizer {
   private static final float UNKNOWN_COST = 10;
+  private static final float MOST_SUM = 1 << 15; // above it, float32 is too coarse to go on adding
   private static final byte[] SPACE = "▁".getBytes(StandardCharsets.UTF_8);
 
   private final float[] scores;
@@ -66,8 +67,19 @@ public final class Unigram extends Tokenizer {
   }
 
   @Override
+  boolean removesSpaces() {
+    return removeSpaces;
+  }
+
+  @Override
   byte[] textBytes(int id) {
     return SentencePiece.textBytes(vocabulary, id);
+  }
+
+  /** What SentencePiece writes for it. */
+  @Override
+  byte[] unknownBytes() {
+    return " ⁇ ".getBytes(StandardCharsets.UTF_8);
   }
 
   @Override
@@ -107,9 +119,10 @@ public final class Unigram extends Tokenizer {
     private final String text;
     private final Ids out;
     private boolean unknownBefore;
+    private float sum; // of the words before: float32 as in SentencePiece, so that ties fall alike
 
     // By place in the word: the best way to get there ends with the token lastIds, from lastStarts.
-    private double[] best = new double[64];
+    private float[] best = new float[64];
     private int[] lastIds = new int[64];
     private int[] lastStarts = new int[64];
     private int[] path = new int[64]; // places, from the last to the first
@@ -123,6 +136,7 @@ public final class Unigram extends Tokenizer {
     public void encode(int from, int to) {
       byte[] utf8 = normal(text.substring(from, to));
       unknownBefore = false;
+      sum = 0;
       int start = 0;
       while (start < utf8.length) {
         int end = wordByWord ? wordEnd(utf8, start) : utf8.length;
@@ -144,13 +158,13 @@ public final class Unigram extends Tokenizer {
       int length = to - from;
       if (best.length <= length) {
         int capacity = Math.max(length + 1, 2 * best.length);
-        best = new double[capacity];
+        best = new float[capacity];
         lastIds = new int[capacity];
         lastStarts = new int[capacity];
         path = new int[capacity];
       }
-      Arrays.fill(best, 1, length + 1, Double.NEGATIVE_INFINITY);
-      best[0] = 0;
+      Arrays.fill(best, 1, length + 1, Float.NEGATIVE_INFINITY);
+      best[0] = Math.abs(sum) < MOST_SUM ? sum : 0;
       for (int at = from; at < to; ) {
         int characterEnd = Bytes.characterEnd(utf8, at);
         if (!extend(utf8, from, at, to, characterEnd)) {
@@ -158,6 +172,7 @@ public final class Unigram extends Tokenizer {
         }
         at = characterEnd;
       }
+      sum = best[length];
       int steps = 0;
       for (int at = length; at > 0; at = lastStarts[at]) {
         path[steps++] = at;
@@ -187,9 +202,9 @@ public final class Unigram extends Tokenizer {
     }
 
     private void offer(int start, int end, int id, float score) {
-      double sum = best[start] + score;
-      if (sum > best[end]) {
-        best[end] = sum;
+      float total = best[start] + score;
+      if (total > best[end]) {
+        best[end] = total;
         lastIds[end] = id;
         lastStarts[end] = start;
       }
