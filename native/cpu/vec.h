@@ -14,7 +14,7 @@
 //   load, store              16 floats; load_partial, store_partial: the first n (0..16) lanes,
 //                            the others read as zero and are not written
 //   set, zero                every lane the same; set_ints
-//   add sub mul div max min  max and min give the second operand where either is NaN
+//   add sub mul div max min  max and min give the second operand where either is NaN; sqrt
 //   fma(a, b, c)             a * b + c; rounded once where the processor has FMA, else twice
 //   abs, first_lanes(n,a,b)  lanes below n from a, the others from b
 //   less(a, b) -> Ints       all bits where a < b; select(mask, a, b): a where the mask is set

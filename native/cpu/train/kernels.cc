@@ -9,9 +9,16 @@
 
 namespace TK_LEVEL {
 using namespace tokamak::cpu;
+using namespace tokamak::cpu::train;
 }
 
 #include "gemm.inl.h"
+#include "rows.inl.h"
+
+#include "attention.inl.h"
+#include "log_probability.inl.h"
+#include "norm.inl.h"
+#include "update.inl.h"
 
 namespace TK_LEVEL {
 
@@ -24,6 +31,27 @@ const TrainKernels train_kernels = {
              .multiply_jobs = gemm_multiply_jobs,
              .multiply = gemm_multiply,
              .column_sums = column_sums},
+    .embed = train_embed,
+    .norm = train_norm,
+    .norm_gradient = train_norm_gradient,
+    .rope = train_rope,
+    .gate = train_gate,
+    .gate_gradient = train_gate_gradient,
+    .add = train_add,
+    .scale = train_scale,
+    .select = train_select,
+    .select_gradient = train_select_gradient,
+    .log_probability = train_log_probability,
+    .log_probability_gradient = train_log_probability_gradient,
+    .embed_gradient = train_embed_gradient,
+    .norm_partials = train_norm_partials,
+    .attention = train_attention,
+    .attention_gradient = train_attention_gradient,
+    .attention_scratch = train_attention_scratch,
+    .squares = train_squares,
+    .adamw = train_adamw,
+    .momentum = train_momentum,
+    .combine = train_combine,
 };
 
 }  // namespace TK_LEVEL

@@ -169,4 +169,22 @@ struct AdamW {
   float epsilon;
 };
 
+/** Muon's momentum (Nesterov): b = momentum b + rest factor g; out = momentum b + rest factor g; g = 0. */
+struct Momentum {
+  float* gradients;
+  float* moments;
+  float* out;
+  float factor;
+  float momentum, rest;
+};
+
+/** out = a x + b y. */
+struct Combination {
+  float* out;
+  float a;
+  const float* x;
+  float b;
+  const float* y;
+};
+
 }  // namespace tokamak::cpu::train

@@ -42,4 +42,25 @@ static void train_adamw(const AdamW& op, int64_t first, int64_t last) {
   }
 }
 
+static void train_momentum(const Momentum& op, int64_t first, int64_t last) {
+  const Floats factor = set(op.factor), momentum = set(op.momentum), rest = set(op.rest);
+  for (int64_t i = first; i < last; i += kLanes) {
+    const int lanes = lanes_at(i, last);
+    const Floats g = mul(mul(load_partial(op.gradients + i, lanes), factor), rest);
+    const Floats moment = fma(load_partial(op.moments + i, lanes), momentum, g);
+    store_partial(op.moments + i, moment, lanes);
+    store_partial(op.out + i, fma(moment, momentum, g), lanes);
+    store_partial(op.gradients + i, zero(), lanes);
+  }
+}
+
+static void train_combine(const Combination& op, int64_t first, int64_t last) {
+  const Floats a = set(op.a), b = set(op.b);
+  for (int64_t i = first; i < last; i += kLanes) {
+    const int lanes = lanes_at(i, last);
+    const Floats other = mul(b, load_partial(op.y + i, lanes));
+    store_partial(op.out + i, fma(a, load_partial(op.x + i, lanes), other), lanes);
+  }
+}
+
 }  // namespace TK_LEVEL

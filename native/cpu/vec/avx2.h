@@ -52,6 +52,7 @@ TK_INLINE Floats mul(Floats a, Floats b) {
 TK_INLINE Floats div(Floats a, Floats b) {
   return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)};
 }
+TK_INLINE Floats sqrt(Floats a) { return {_mm256_sqrt_ps(a.lo), _mm256_sqrt_ps(a.hi)}; }
 TK_INLINE Floats max(Floats a, Floats b) {
   return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)};
 }

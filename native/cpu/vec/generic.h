@@ -163,6 +163,12 @@ TK_INLINE bool all_set(Ints mask) {
   Ints4 all = mask.v[0] & mask.v[1] & mask.v[2] & mask.v[3];
   return (all[0] & all[1] & all[2] & all[3]) == -1;
 }
+TK_INLINE Floats sqrt(Floats a) {
+  Floats r;
+  TK_FOUR r.v[i] = Floats4{__builtin_sqrtf(a.v[i][0]), __builtin_sqrtf(a.v[i][1]),
+                           __builtin_sqrtf(a.v[i][2]), __builtin_sqrtf(a.v[i][3])};
+  return r;
+}
 TK_INLINE Floats max(Floats a, Floats b) { return select(less(b, a), a, b); }
 TK_INLINE Floats min(Floats a, Floats b) { return select(less(a, b), a, b); }
 TK_INLINE Floats abs(Floats a) { return as_floats(bit_and(as_ints(a), set_ints(0x7fffffff))); }

@@ -202,4 +202,199 @@ public static native int tk_cpu_tape_failed(@Cast("tk_tape*") long tape);
 // #endif
 
 
+// Parsed from tokamak/tokamak_train.h
+
+// SPDX-License-Identifier: Apache-2.0
+//
+// tokamak_train.h: training on the CPU, the other half of the ABI of tokamak.h, whose conventions
+// and status numbers hold here too. JavaCPP parses this file.
+//
+// A training tape holds a forward pass and the backward pass that was derived from it, each a list
+// of operations on arrays of the caller. Operations are numbered from 0 in the order of appending,
+// through both passes. Each writes arrays of its own and leaves those it reads as they are, unless
+// the text says otherwise; arrays may share memory with others that are used at other times.
+//
+// A step works on n rows: tokens of sequences that lie one behind the other. m of them, the outputs,
+// have a target. Arrays of rows TK_ROWS_STEP have room for max_rows rows, those of TK_ROWS_OUTPUTS
+// for max_outputs. Gradients of arrays are written, those of parameters are added to; an address of
+// a parameter's gradient that may be null is so where the parameter is frozen.
+//
+// Determinism: the order of every sum depends on the batch and on shapes alone, never on threads.
+
+// #pragma once
+
+// #include "tokamak/tokamak.h"
+
+// #if defined(__cplusplus)
+// #endif
+
+/** enum tk_arithmetic */
+public static final int
+  TK_ARITHMETIC_F32 = 0,
+  TK_ARITHMETIC_BF16 = 1;  // factors of matmuls are rounded to bfloat16, nearest even
+
+/** enum tk_role */
+public static final int
+  TK_ROLE_MATRIX = 0,  // decays; its updates are Muon's where that is the optimizer
+  TK_ROLE_TABLE = 1,   // decays
+  TK_ROLE_VECTOR = 2;   // does not decay
+
+/** enum tk_optimizer */
+public static final int TK_OPTIMIZER_ADAMW = 0, TK_OPTIMIZER_MUON = 1;
+
+/** An empty training tape. The batch of a step is read from these arrays, which the caller fills
+ *  before each step: tokens, positions, starts [max_rows], the last being the number of the first
+ *  row of a row's sequence; outputs [max_outputs], row numbers that never fall; targets
+ *  [max_outputs], tokens; coefficients [max_outputs], the derivative of the loss by each output's
+ *  log probability. The log probabilities [max_outputs] are written by the forward pass. */
+public static native @Cast("tk_train*") long tk_train_create(@Cast("tk_team*") long team, int max_rows, int max_outputs, int arithmetic,
+                                 @Cast("int32_t*") long tokens, @Cast("int32_t*") long positions,
+                                 @Cast("int32_t*") long starts, @Cast("int32_t*") long outputs,
+                                 @Cast("int32_t*") long targets, @Cast("float*") long coefficients,
+                                 @Cast("float*") long log_probabilities);
+public static native void tk_train_free(@Cast("tk_train*") long tape);
+
+// ---- the forward pass ---------------------------------------------------------------------
+
+/** out[n, dim] = rows of table [vocab, dim] chosen by the tokens. */
+public static native int tk_train_embed(@Cast("tk_train*") long tape, @Cast("float*") long table, @Cast("int64_t") long vocab, @Cast("int64_t") long dim,
+                          @Cast("float*") long out);
+
+/** RMS norm over groups of dim values of x [rows, width], as tk_cpu_norm. */
+public static native int tk_train_norm(@Cast("tk_train*") long tape, int rows, @Cast("float*") long x, @Cast("int64_t") long width,
+                         @Cast("float*") long weight, @Cast("int64_t") long dim, float epsilon, @Cast("float*") long out);
+
+/** out[rows, out_dim] = x[rows, cols] * weight^T (+ bias[out_dim]); weight [out_dim, cols]. bias may
+ *  be null. */
+public static native int tk_train_matmul(@Cast("tk_train*") long tape, int rows, @Cast("float*") long x, @Cast("int64_t") long cols,
+                           @Cast("float*") long weight, @Cast("int64_t") long out_dim, @Cast("float*") long bias, @Cast("float*") long out);
+
+/** Rotary embedding as tk_cpu_rope, from x to out [n, heads, head_dim]; inverse 1 turns the other
+ *  way. */
+public static native int tk_train_rope(@Cast("tk_train*") long tape, @Cast("float*") long x, @Cast("int64_t") long heads, @Cast("int64_t") long head_dim,
+                         @Cast("int64_t") long rotary_dim, int pairing, @Cast("float*") long table, @Cast("int64_t") long table_rows,
+                         int inverse, @Cast("float*") long out);
+
+/** Causal attention among the rows of the step: q, out [n, heads * head_dim], k, v [n, kv_heads *
+ *  head_dim]; a row sees the rows of its sequence up to itself. log_sums [n, heads]: the logarithm
+ *  of the sum of e^score, for the backward pass. */
+public static native int tk_train_attention(@Cast("tk_train*") long tape, @Cast("float*") long q, @Cast("float*") long k, @Cast("float*") long v,
+                              @Cast("int64_t") long heads, @Cast("int64_t") long kv_heads, @Cast("int64_t") long head_dim, float scale,
+                              @Cast("float*") long out, @Cast("float*") long log_sums);
+
+/** out = silu(gate) * up, all [rows, width]. */
+public static native int tk_train_gate(@Cast("tk_train*") long tape, int rows, @Cast("float*") long gate, @Cast("float*") long up,
+                         @Cast("int64_t") long width, @Cast("float*") long out);
+
+/** out = x + y, all [rows, width]; out may be x or y. */
+public static native int tk_train_add(@Cast("tk_train*") long tape, int rows, @Cast("float*") long x, @Cast("float*") long y, @Cast("int64_t") long width,
+                        @Cast("float*") long out);
+
+/** out = factor * x, both [rows, width]. */
+public static native int tk_train_scale(@Cast("tk_train*") long tape, int rows, @Cast("float*") long x, float factor, @Cast("int64_t") long width,
+                          @Cast("float*") long out);
+
+/** out[m, width] = the rows of x [n, width] that are outputs. */
+public static native int tk_train_select(@Cast("tk_train*") long tape, @Cast("float*") long x, @Cast("int64_t") long width, @Cast("float*") long out);
+
+/** The log probability of each target under softmax(logits [m, vocab]), to log_probabilities;
+ *  log_sums [m]: the logarithm of the sum of e^logit. */
+public static native int tk_train_log_probability(@Cast("tk_train*") long tape, @Cast("float*") long logits, @Cast("int64_t") long vocab,
+                                    @Cast("float*") long log_sums);
+
+// ---- the backward pass --------------------------------------------------------------------
+
+/** What is appended from here on is the backward pass; that may hold operations of the forward
+ *  pass, to make again what was not kept. */
+public static native int tk_train_begin_backward(@Cast("tk_train*") long tape);
+
+/** logits[i, j] = coefficient i * ([j = target i] - softmax(logits)[i, j]), in place. */
+public static native int tk_train_log_probability_gradient(@Cast("tk_train*") long tape, @Cast("float*") long logits, @Cast("int64_t") long vocab,
+                                             @Cast("float*") long log_sums);
+
+/** table_gradient [token i] += out_gradient [i], in the order of rows. */
+public static native int tk_train_embed_gradient(@Cast("tk_train*") long tape, @Cast("float*") long out_gradient, @Cast("int64_t") long vocab,
+                                   @Cast("int64_t") long dim, @Cast("float*") long table_gradient);
+
+/** x_gradient [rows, width]; weight_gradient [dim], which may be null. */
+public static native int tk_train_norm_gradient(@Cast("tk_train*") long tape, int rows, @Cast("float*") long x, @Cast("int64_t") long width,
+                                  @Cast("float*") long weight, @Cast("int64_t") long dim, float epsilon,
+                                  @Cast("float*") long out_gradient, @Cast("float*") long x_gradient,
+                                  @Cast("float*") long weight_gradient);
+
+/** x_gradient [rows, cols] = (accumulate 1: +=) out_gradient [rows, out_dim] * weight [out_dim,
+ *  cols]. */
+public static native int tk_train_input_gradient(@Cast("tk_train*") long tape, int rows, @Cast("float*") long out_gradient,
+                                   @Cast("int64_t") long out_dim, @Cast("float*") long weight, @Cast("int64_t") long cols,
+                                   int accumulate, @Cast("float*") long x_gradient);
+
+/** weight_gradient [out_dim, cols] += out_gradient^T [out_dim, rows] * x [rows, cols]. */
+public static native int tk_train_weight_gradient(@Cast("tk_train*") long tape, int rows, @Cast("float*") long out_gradient,
+                                    @Cast("int64_t") long out_dim, @Cast("float*") long x, @Cast("int64_t") long cols,
+                                    @Cast("float*") long weight_gradient);
+
+/** bias_gradient [out_dim] += the sum of the rows of out_gradient [rows, out_dim]. */
+public static native int tk_train_bias_gradient(@Cast("tk_train*") long tape, int rows, @Cast("float*") long out_gradient,
+                                  @Cast("int64_t") long out_dim, @Cast("float*") long bias_gradient);
+
+/** Gradients of q, k and v of an attention, from what it read and wrote and out_gradient [n, heads *
+ *  head_dim] (Dao et al. 2022). */
+public static native int tk_train_attention_gradient(@Cast("tk_train*") long tape, @Cast("float*") long q, @Cast("float*") long k,
+                                       @Cast("float*") long v, @Cast("float*") long out, @Cast("float*") long log_sums,
+                                       @Cast("int64_t") long heads, @Cast("int64_t") long kv_heads, @Cast("int64_t") long head_dim,
+                                       float scale, @Cast("float*") long out_gradient, @Cast("float*") long q_gradient,
+                                       @Cast("float*") long k_gradient, @Cast("float*") long v_gradient);
+
+/** Gradients of gate and up, all [rows, width]. */
+public static native int tk_train_gate_gradient(@Cast("tk_train*") long tape, int rows, @Cast("float*") long gate, @Cast("float*") long up,
+                                  @Cast("int64_t") long width, @Cast("float*") long out_gradient, @Cast("float*") long gate_gradient,
+                                  @Cast("float*") long up_gradient);
+
+/** x_gradient [n, width]: the rows of out_gradient [m, width] where they came from, else zero. */
+public static native int tk_train_select_gradient(@Cast("tk_train*") long tape, @Cast("float*") long out_gradient, @Cast("int64_t") long width,
+                                    @Cast("float*") long x_gradient);
+
+// ---- steps --------------------------------------------------------------------------------
+
+/** Runs the forward pass for n rows and m outputs. The batch is checked first: a value that would
+ *  lead outside an array fails the step. Where a log probability is not finite, the step runs once
+ *  more with a look at every array that is written, and returns TK_NOT_FINITE. */
+public static native int tk_train_forward(@Cast("tk_train*") long tape, int n, int m);
+
+/** Runs the backward pass of the forward pass before, with the same n and m. Where the last array
+ *  written is not finite, both run again with a look at every array; gradients of parameters are of
+ *  no use then. */
+public static native int tk_train_backward(@Cast("tk_train*") long tape, int n, int m);
+
+/** The number of the first operation whose output was not finite in the last step; -1: none. */
+public static native int tk_train_failed(@Cast("tk_train*") long tape);
+
+// ---- the optimizer ------------------------------------------------------------------------
+
+/** The arrays that updates work on, of {@code count} floats each: the trainable weights, and what lies at
+ *  the same places of their gradients and moments. Floats between parameters must be zero. */
+public static native int tk_train_state(@Cast("tk_train*") long tape, @Cast("float*") long weights, @Cast("float*") long gradients, @Cast("float*") long first_moments,
+                          @Cast("float*") long second_moments, @Cast("int64_t") long count);
+
+/** Names a parameter [rows, cols] at an offset of these arrays, in rising order. */
+public static native int tk_train_parameter(@Cast("tk_train*") long tape, int role, int rows, int cols, @Cast("int64_t") long offset);
+
+/** Changes the weights by one step of an optimizer and sets the gradients to zero. norm: of all
+ *  gradients together; where it is above clip (0: never), gradients are scaled down to clip first.
+ *  Where it is not finite, nothing changes, TK_NOT_FINITE is returned and tk_train_failed gives the
+ *  number of the first parameter with such a gradient.
+ *
+ *  AdamW (Loshchilov and Hutter 2019): m = beta1 m + (1 - beta1) g; v = beta2 v + (1 - beta2) g^2;
+ *  w = w (1 - rate decay) - rate / (1 - beta1^step) m / (sqrt(v / (1 - beta2^step)) + epsilon).
+ *  Muon (Jordan et al. 2024) for matrices: b = momentum b + (1 - momentum) g; u = (1 - momentum) g +
+ *  momentum b, made orthogonal by 5 steps of Newton and Schulz; w = w (1 - rate decay) - rate
+ *  sqrt(max(1, rows / cols)) u. */
+public static native int tk_train_update(@Cast("tk_train*") long tape, int optimizer, @Cast("int64_t") long step, double learning_rate,
+                           double weight_decay, double clip, double beta1, double beta2,
+                           double epsilon, double momentum, @Cast("double*") long norm);
+
+// #if defined(__cplusplus)
+// #endif
+
+
 }

@@ -8,7 +8,7 @@ import org.bytedeco.javacpp.tools.InfoMap;
 import org.bytedeco.javacpp.tools.InfoMapper;
 
 /**
- * How JavaCPP maps {@code native/include/tokamak/tokamak.h} to Java. The command {@code mvn -Pbinding
+ * How JavaCPP maps {@code native/include/tokamak/tokamak.h} and {@code tokamak_train.h} to Java. The command {@code mvn -Pbinding
  * -pl java/backend -am compile} makes {@link TokamakNative} from both.
  *
  * <p>Every address is a Java {@code long}, so a call allocates nothing on the Java heap and takes
@@ -16,14 +16,17 @@ import org.bytedeco.javacpp.tools.InfoMapper;
  * in calls that happen at load or after an error.
  */
 @Properties(
-    value = @Platform(include = "tokamak/tokamak.h", library = "jnitokamak"),
+    value =
+        @Platform(
+            include = {"tokamak/tokamak.h", "tokamak/tokamak_train.h"},
+            library = "jnitokamak"),
     target = "dev.tokamak.backend.nativelib",
     global = "dev.tokamak.backend.nativelib.TokamakNative")
 public class TokamakPreset implements InfoMapper {
   @Override
   public void map(InfoMap infos) {
     mapAddresses(infos);
-    for (String opaque : new String[] {"tk_team", "tk_tape"}) {
+    for (String opaque : new String[] {"tk_team", "tk_tape", "tk_train"}) {
       infos.put(new Info(opaque).pointerTypes(address(opaque)).skip());
     }
   }
