@@ -14,9 +14,19 @@ public final class NotFiniteException extends BackendException {
   }
 
   /** In training, where the learning rate is the first suspect. */
-  public NotFiniteException(TrainingOperation.Forward operation) {
+  public NotFiniteException(TrainingOperation operation) {
     super(
-        "not finite: the output of operation " + operation.label()
+        "not finite: the output of operation " + label(operation)
             + " has NaN or infinity; the learning rate may be too high, or the weights damaged");
+  }
+
+  private static String label(TrainingOperation operation) {
+    return operation instanceof TrainingOperation.Forward forward
+        ? forward.label()
+        : operation.name()
+            + operation.writes().stream()
+                .findFirst()
+                .map(value -> " (" + value.name() + ")")
+                .orElse("");
   }
 }

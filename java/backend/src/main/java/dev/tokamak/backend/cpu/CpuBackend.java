@@ -15,6 +15,9 @@ import dev.tokamak.backend.Roofline.Arithmetic;
 import dev.tokamak.backend.Tensor;
 import dev.tokamak.backend.nativelib.NativeLibrary;
 import dev.tokamak.backend.nativelib.TokamakNative;
+import dev.tokamak.backend.train.TrainingProgram;
+import dev.tokamak.backend.train.TrainingReplay;
+import dev.tokamak.backend.train.TrainingShape;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
@@ -136,6 +139,11 @@ public final class CpuBackend implements Backend {
   @Override
   public Replay prepare(Program program, Weights weights, Limits limits) {
     return new CpuReplay(team, program, (PackedWeights) weights, limits);
+  }
+
+  @Override
+  public TrainingReplay prepare(TrainingProgram program, TrainingShape shape) {
+    return new CpuTraining(team, program, shape);
   }
 
   @Override

@@ -8,8 +8,9 @@ import org.bytedeco.javacpp.tools.InfoMap;
 import org.bytedeco.javacpp.tools.InfoMapper;
 
 /**
- * How JavaCPP maps {@code native/include/tokamak/tokamak.h} and {@code tokamak_train.h} to Java. The command {@code mvn -Pbinding
- * -pl java/backend -am compile} makes {@link TokamakNative} from both.
+ * How JavaCPP maps {@code tokamak.h} and {@code tokamak_train.h} of {@code native/include/tokamak}
+ * to Java. The command {@code mvn -Pbinding -pl java/backend -am compile} makes {@link
+ * TokamakNative} from them.
  *
  * <p>Every address is a Java {@code long}, so a call allocates nothing on the Java heap and takes
  * what {@code MemorySegment.address()} gives; null is 0. Only {@code const char*} becomes an object,
