@@ -102,19 +102,19 @@ class CheckpointsTest {
 
   @Test
   void oneTrainingAtATime() {
-    try (var held = new Checkpoints(folder, 1, Map.of())) {
+    try (var held = new Checkpoints(folder, 1)) {
       assertThat(held.steps()).isEmpty();
-      assertThatThrownBy(() -> new Checkpoints(folder, 1, Map.of()))
+      assertThatThrownBy(() -> new Checkpoints(folder, 1))
           .hasMessageContaining("another training uses it");
     }
-    new Checkpoints(folder, 1, Map.of()).close();
+    new Checkpoints(folder, 1).close();
   }
 
   @Test
   void leftoversAreRemoved() throws IOException {
     Path part = Files.createDirectories(folder.resolve("step-000007.part"));
     Files.write(part.resolve("weights.safetensors"), new byte[10]);
-    try (var checkpoints = new Checkpoints(folder, 1, Map.of())) {
+    try (var checkpoints = new Checkpoints(folder, 1)) {
       assertThat(part).doesNotExist();
       assertThat(checkpoints.steps()).isEmpty();
     }
@@ -123,7 +123,7 @@ class CheckpointsTest {
   @Test
   void aFileIsNoFolder() throws IOException {
     Path file = Files.createFile(folder.resolve("file"));
-    assertThatThrownBy(() -> new Checkpoints(file, 1, Map.of()))
+    assertThatThrownBy(() -> new Checkpoints(file, 1))
         .isInstanceOf(TrainException.class)
         .hasMessage("checkpoint.dir: " + file + ": " + file + " is no folder");
   }
@@ -222,7 +222,7 @@ class CheckpointsTest {
   }
 
   private void deleteStep(String name, long step) {
-    try (var checkpoints = new Checkpoints(folder.resolve(name), 2, Map.of())) {
+    try (var checkpoints = new Checkpoints(folder.resolve(name), 2)) {
       Path path = checkpoints.path(step);
       for (String file : List.of("weights.safetensors", "optimizer.safetensors", "checksums")) {
         Files.delete(path.resolve(file));

@@ -68,8 +68,8 @@ class ObjectiveTest {
     Objective objective =
         switch (name) {
           case "cross_entropy" -> new CrossEntropy();
-          case "dpo" -> new Preference(0.3, 0, golden(golden, "reference", part));
-          case "dpo_nll" -> new Preference(0.3, 0.5, golden(golden, "reference", part));
+          case "dpo" -> new DirectPreference(0.3, 0, golden(golden, "reference", part));
+          case "dpo_nll" -> new DirectPreference(0.3, 0.5, golden(golden, "reference", part));
           case "grpo" -> new PolicyGradient(0.2, 0, 2);
           default -> new PolicyGradient(0.2, 0.1, 2);
         };
@@ -136,7 +136,7 @@ class ObjectiveTest {
       }
       Map<Long, float[]> zero = new HashMap<>();
       part.forEach(e -> zero.put(e.id(), new float[1]));
-      Preference preference = new Preference(0.5, 0, zero);
+      DirectPreference preference = new DirectPreference(0.5, 0, zero);
       preference.loss(part, batch, 2);
       assertThat(preference.takeMeasures()).containsEntry("accuracy", 0.5);
       assertThat(preference.takeMeasures()).containsEntry("accuracy", 0.0);
@@ -157,8 +157,8 @@ class ObjectiveTest {
       String name, Map<Long, float[]> reference, Map<Long, float[]> old, List<Example> part) {
     return switch (name) {
       case "cross-entropy" -> new CrossEntropy();
-      case "preference" -> new Preference(0.3, 0, reference);
-      case "likely preference" -> new Preference(0.3, 0.7, reference);
+      case "preference" -> new DirectPreference(0.3, 0, reference);
+      case "likely preference" -> new DirectPreference(0.3, 0.7, reference);
       case "policy" -> policy(new PolicyGradient(0.2, 0.4, 1), reference, old, part);
       case "wide" -> policy(new PolicyGradient(0.9, 0, 1), reference, old, part);
       default -> throw new IllegalArgumentException(name);

@@ -26,7 +26,8 @@ final class ToyTraining {
   static float[] run(
       Path folder, long steps, long every, Map<String, String> settings, List<TrainEvent> events) {
     try (Toy toy = new Toy(32);
-        var checkpoints = new Checkpoints(folder, 2, settings)) {
+        var checkpoints = new Checkpoints(folder, 2)) {
+      checkpoints.require(settings);
       Optional<Long> done =
           checkpoints.resume(
               toy.parameters, toy.replay, line -> events.add(new TrainEvent.Warned(line)));

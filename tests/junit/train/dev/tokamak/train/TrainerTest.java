@@ -22,13 +22,13 @@ class TrainerTest {
   void lossFallsAndEventsComeInOrder() {
     List<TrainEvent> events = new ArrayList<>();
     try (Toy toy = new Toy(32);
-        var checkpoints = new Checkpoints(folder, 2, Map.of())) {
+        var checkpoints = new Checkpoints(folder, 2)) {
       List<List<Example>> examples = Toy.examples(0);
       var objective = new CrossEntropy();
       var watch =
           new Watch(
               10,
-              step -> List.of(HeldOut.look(step, toy.replay, objective, examples, 24)));
+              step -> List.of(Validation.look(step, toy.replay, objective, examples, 24)));
       new Trainer(
               toy.parameters, toy.replay, step -> examples, objective, Toy.optimization(), 25,
               List.of(watch), checkpoints, 20, events::add)
@@ -55,7 +55,7 @@ class TrainerTest {
     float[][] weights = new float[2][];
     for (int whole = 0; whole < 2; whole++) {
       try (Toy toy = new Toy(32);
-          var checkpoints = new Checkpoints(folder.resolve("" + whole), 2, Map.of())) {
+          var checkpoints = new Checkpoints(folder.resolve("" + whole), 2)) {
         boolean together = whole == 1;
         Source source =
             step -> {
@@ -77,7 +77,7 @@ class TrainerTest {
   @Test
   void whatIsNotFiniteStopsAndTheCheckpointStands() {
     try (Toy toy = new Toy(32);
-        var checkpoints = new Checkpoints(folder, 2, Map.of())) {
+        var checkpoints = new Checkpoints(folder, 2)) {
       Source source =
           step -> {
             if (step == 4) {
@@ -106,7 +106,7 @@ class TrainerTest {
   @Test
   void aStepWithoutTargetsIsRefused() {
     try (Toy toy = new Toy(32);
-        var checkpoints = new Checkpoints(folder, 2, Map.of())) {
+        var checkpoints = new Checkpoints(folder, 2)) {
       Example silent = new Example(0, new int[] {1, 2}, new java.util.BitSet(), 1);
       var trainer =
           new Trainer(
@@ -121,7 +121,7 @@ class TrainerTest {
   void referenceIsTheModelOfBefore() {
     try (Toy toy = new Toy(32);
         java.lang.foreign.Arena arena = java.lang.foreign.Arena.ofConfined();
-        var checkpoints = new Checkpoints(folder, 2, Map.of())) {
+        var checkpoints = new Checkpoints(folder, 2)) {
       Reference reference = new Reference(toy.parameters, toy.replay, arena);
       List<List<Example>> parts = Toy.examples(7);
       Map<Long, float[]> before = reference.logProbabilities(parts);

@@ -17,8 +17,11 @@ import java.lang.foreign.MemorySegment;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -30,6 +33,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeSet;
 import java.util.function.Consumer;
+import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
@@ -58,20 +62,18 @@ final class Checkpoints implements AutoCloseable {
 
   private final Path folder;
   private final int keep;
-  private final Map<String, String> settings;
+  private Map<String, String> settings = Map.of();
   private final FileChannel lock;
 
   /**
    * Takes a folder, made if it is not there, and removes what a process that died left half written.
    *
    * @param keep how many checkpoints are kept, the newest
-   * @param settings what the result depends on; a checkpoint with others is refused
    * @throws TrainException if it cannot be written, or another training uses it
    */
-  Checkpoints(Path folder, int keep, Map<String, String> settings) {
+  Checkpoints(Path folder, int keep) {
     this.folder = folder;
     this.keep = keep;
-    this.settings = Map.copyOf(settings);
     try {
       Files.createDirectories(folder);
       lock =
@@ -95,6 +97,11 @@ final class Checkpoints implements AutoCloseable {
       close();
       throw e;
     }
+  }
+
+  /** Takes what the result depends on: a checkpoint that was made with other values is refused. */
+  void require(Map<String, String> values) {
+    settings = Map.copyOf(values);
   }
 
   /** Whether this process, and no other training in it, holds the folder now. */
@@ -140,7 +147,8 @@ final class Checkpoints implements AutoCloseable {
         Files.createDirectory(part);
         write(part.resolve(WEIGHTS), weights(step, parameters, replay));
         write(part.resolve(OPTIMIZER), moments(parameters, replay));
-        Files.writeString(part.resolve(CHECKSUMS), checksum(part, WEIGHTS) + checksum(part, OPTIMIZER));
+        Files.writeString(
+            part.resolve(CHECKSUMS), checksum(part, WEIGHTS) + checksum(part, OPTIMIZER));
         force(part.resolve(CHECKSUMS));
         force(part);
         delete(path);
@@ -319,7 +327,7 @@ final class Checkpoints implements AutoCloseable {
     }
   }
 
-  private List<Path> list(java.util.function.Predicate<String> name) throws IOException {
+  private List<Path> list(Predicate<String> name) throws IOException {
     try (Stream<Path> paths = Files.list(folder)) {
       return paths.filter(path -> name.test(path.getFileName().toString())).toList();
     }
@@ -339,12 +347,12 @@ final class Checkpoints implements AutoCloseable {
   }
 
   /** What an exception of the file system says, in words: some say no more than the file's name. */
-  private static String reason(IOException e) {
+  static String reason(IOException e) {
     return switch (e) {
-      case java.nio.file.NoSuchFileException missing ->
+      case NoSuchFileException missing ->
           Path.of(missing.getFile()).getFileName() + " is missing";
-      case java.nio.file.AccessDeniedException denied -> denied.getFile() + ": permission denied";
-      case java.nio.file.FileAlreadyExistsException file -> file.getFile() + " is no folder";
+      case AccessDeniedException denied -> denied.getFile() + ": permission denied";
+      case FileAlreadyExistsException file -> file.getFile() + " is no folder";
       case FileSystemException system when system.getReason() != null -> system.getReason();
       default -> String.valueOf(e.getMessage());
     };

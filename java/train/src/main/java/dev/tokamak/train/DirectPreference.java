@@ -13,7 +13,7 @@ import java.util.Map;
  * −log p of the chosen answer's targets, which keeps it likely (Pang et al. 2024). The loss of a step
  * is the mean over its pairs.
  */
-public final class Preference implements Objective {
+public final class DirectPreference implements Objective {
   private final double beta;
   private final double likelihood;
   private final Map<Long, float[]> reference;
@@ -25,7 +25,7 @@ public final class Preference implements Objective {
    * @param likelihood weight of the chosen answer's −log p
    * @param reference log probabilities of every example's targets by the initial weights, by id
    */
-  public Preference(double beta, double likelihood, Map<Long, float[]> reference) {
+  public DirectPreference(double beta, double likelihood, Map<Long, float[]> reference) {
     this.beta = beta;
     this.likelihood = likelihood;
     this.reference = reference;

@@ -6,10 +6,10 @@ import java.util.List;
 import java.util.OptionalDouble;
 
 /** Examples that are never learnt from, to be looked at. */
-final class HeldOut {
+final class Validation {
   private static final double LN_2 = StrictMath.log(2);
 
-  private HeldOut() {}
+  private Validation() {}
 
   /**
    * The loss over them.

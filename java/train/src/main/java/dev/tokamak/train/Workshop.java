@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.train;
+
+import dev.tokamak.backend.Backends;
+import dev.tokamak.backend.train.Parameter;
+import dev.tokamak.backend.train.Parameters;
+import dev.tokamak.backend.train.TrainingReplay;
+import dev.tokamak.backend.train.TrainingShape;
+import dev.tokamak.generate.Capacity;
+import dev.tokamak.generate.GenerateOptions;
+import dev.tokamak.generate.SamplerOptions;
+import dev.tokamak.generate.Session;
+import dev.tokamak.model.Model;
+import dev.tokamak.model.ModelOptions;
+import dev.tokamak.model.TrainingModel;
+import dev.tokamak.model.WeightArray;
+import dev.tokamak.model.format.Metadata;
+import dev.tokamak.model.tokenizer.Tokenizer;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.function.LongFunction;
+import java.util.stream.LongStream;
+
+/**
+ * A model in training, made ready on a backend: what all recipes share. The steps of a recipe are
+ * calls of it, in their order: weights, {@link #resume}, {@link #train}, {@link #write}.
+ */
+public final class Workshop implements AutoCloseable {
+  private final TrainConfig config;
+  private final Backends.Options options;
+  private final Consumer<? super TrainEvent> listener;
+  private final TrainingModel model;
+  private final Metadata keys;
+  private final Tokenizer tokenizer;
+  private final Checkpoints checkpoints;
+  private final Backends.Choice choice;
+  private final TrainingReplay replay;
+  private final List<Watch> watches = new ArrayList<>();
+  private final long began = System.nanoTime();
+  private long done;
+
+  /**
+   * Takes the memory that the training needs; weights are zero.
+   *
+   * @param keys of the file that will be written, beside those of the architecture: the tokenizer's
+   * @param sequences of a batch, each of at most {@code batch.tokens} rows
+   */
+  Workshop(
+      TrainConfig config,
+      Backends.Options options,
+      Consumer<? super TrainEvent> listener,
+      TrainingModel model,
+      Metadata keys,
+      Checkpoints checkpoints,
+      int sequences) {
+    this.config = config;
+    this.options = options;
+    this.listener = listener;
+    this.model = model;
+    this.keys = keys;
+    this.checkpoints = checkpoints;
+    tokenizer = Tokenizer.of(keys);
+    int rows = Math.multiplyExact(sequences, config.batch().tokens());
+    choice = Backends.open(options);
+    try {
+      replay =
+          choice
+              .backend()
+              .prepare(
+                  model.program(config.batch().tokens(), config.recompute()),
+                  new TrainingShape(rows, rows, config.arithmetic()));
+    } catch (RuntimeException | Error e) {
+      choice.backend().close();
+      throw e;
+    }
+  }
+
+  Parameters parameters() {
+    return model.parameters();
+  }
+
+  TrainingReplay replay() {
+    return replay;
+  }
+
+  /** Where its weights are. */
+  public WeightArray weights() {
+    return WeightArray.of(replay);
+  }
+
+  public TrainingModel model() {
+    return model;
+  }
+
+  public Tokenizer tokenizer() {
+    return tokenizer;
+  }
+
+  /** A copy of the model as it is now, to generate with. */
+  Model copy() {
+    var quiet = new ModelOptions(options, ModelOptions.defaults().progress());
+    return Model.of(model, weights(), keys, quiet);
+  }
+
+  /** Goes on from the newest whole checkpoint, if there is one; else from the weights as they are. */
+  public void resume() {
+    done =
+        checkpoints
+            .resume(
+                parameters(), replay, line -> listener.accept(new TrainEvent.Warned(line)))
+            .orElse(0L);
+  }
+
+  /** From now on held-out data is looked at every so often. */
+  public void validate(Objective objective, Source heldOut, long batches) {
+    long count = Math.min(batches, config.evaluate().batches());
+    if (count == 0) {
+      return;
+    }
+    List<List<Example>> parts =
+        LongStream.range(0, count).mapToObj(heldOut::step).flatMap(List::stream).toList();
+    long bytes = objective instanceof CrossEntropy ? bytes(parts) : 0;
+    watch(
+        config.evaluate().every(),
+        step -> List.of(Validation.look(step, replay, objective, parts, bytes)));
+  }
+
+  /** Bytes of text that the targets spell. */
+  private long bytes(List<List<Example>> parts) {
+    long bytes = 0;
+    for (List<Example> part : parts) {
+      for (Example example : part) {
+        bytes +=
+            example.targets().stream()
+                .map(position -> example.tokens()[position])
+                .filter(token -> token < tokenizer.vocabularySize())
+                .mapToLong(token -> tokenizer.bytes(token).length)
+                .sum();
+      }
+    }
+    return bytes;
+  }
+
+  /**
+   * From now on the model writes a sample of each prompt every so often, with the same random
+   * numbers each time.
+   */
+  public void sample(List<Prompt> prompts) {
+    if (!prompts.isEmpty()) {
+      watch(config.samples().every(), step -> samples(step, prompts));
+    }
+  }
+
+  /** What a sample goes on from: its text as it is shown, and its tokens. */
+  public record Prompt(String text, int[] tokens) {}
+
+  private List<TrainEvent> samples(long step, List<Prompt> prompts) {
+    List<TrainEvent> samples = new ArrayList<>();
+    var options =
+        GenerateOptions.of(SamplerOptions.defaults().withSeed(config.seed()))
+            .withMaxTokens(config.samples().tokens());
+    try (Model copy = copy();
+        var session = new Session(copy, Capacity.of(copy))) {
+      for (Prompt prompt : prompts) {
+        session.truncate(0);
+        String text = session.generate(prompt.tokens(), options, _ -> {}).text();
+        samples.add(new TrainEvent.Sampled(step, prompt.text(), text));
+      }
+    }
+    return samples;
+  }
+
+  void watch(long every, LongFunction<List<TrainEvent>> look) {
+    watches.add(new Watch(every, look));
+  }
+
+  /** Runs the steps that are left. */
+  public void train(Source source, Objective objective) {
+    listener.accept(
+        new TrainEvent.Started(
+            config.stage().word(),
+            choice.backend().name() + " (" + choice.reason() + ")",
+            values(parameters().list()),
+            values(parameters().trainable()),
+            flopsPerToken(),
+            replay.bytes(),
+            done,
+            config.steps()));
+    new Trainer(
+            parameters(),
+            replay,
+            source,
+            objective,
+            config.optimizer(),
+            config.steps(),
+            watches,
+            checkpoints,
+            config.checkpoint().every(),
+            listener)
+        .run(done);
+  }
+
+  private static long values(List<Parameter> parameters) {
+    return parameters.stream().mapToLong(Parameter::size).sum();
+  }
+
+  /**
+   * Two operations a weight forward, two for the gradient of what it was multiplied with, two for
+   * its own if it is trained. An embedding table is looked up; as the head, it is multiplied.
+   */
+  private double flopsPerToken() {
+    double flops = 0;
+    for (Parameter p : parameters().list()) {
+      boolean lookedUp =
+          p.name().equals("token_embd.weight") && !model.architecture().tiedEmbeddings();
+      if (p.role() != Parameter.Role.VECTOR && !lookedUp) {
+        flops += (p.trainable() ? 6.0 : 4.0) * p.size();
+      }
+    }
+    return flops;
+  }
+
+  /** Writes the output: the model, or its adapters alone. */
+  public void write() {
+    try {
+      if (model.lora().isPresent()) {
+        model.writeAdapters(config.output(), weights());
+      } else {
+        model.write(config.output(), weights(), config.outputType(), keys);
+      }
+    } catch (IOException e) {
+      throw new TrainException(
+          "output: " + config.output() + ": cannot be written: " + Checkpoints.reason(e), e);
+    }
+    listener.accept(
+        new TrainEvent.Finished(
+            config.steps(), config.output(), (System.nanoTime() - began) / 1e9));
+  }
+
+  /** Frees the memory and the backend. */
+  @Override
+  public void close() {
+    replay.close();
+    choice.backend().close();
+  }
+}
