@@ -51,7 +51,7 @@ import java.util.stream.Stream;
  * step. A checkpoint is written under another name, brought to the disk, and renamed, so that one
  * with its own name is whole whenever the process dies. One training at a time uses a folder.
  */
-final class Checkpoints implements AutoCloseable {
+public final class Checkpoints implements AutoCloseable {
   static final String WEIGHTS = "weights.safetensors";
   static final String OPTIMIZER = "optimizer.safetensors";
   private static final String CHECKSUMS = "checksums";
@@ -64,6 +64,24 @@ final class Checkpoints implements AutoCloseable {
   private final int keep;
   private Map<String, String> settings = Map.of();
   private final FileChannel lock;
+
+  /**
+   * The folder of a configuration, where its training begins or goes on.
+   *
+   * @param resume whether it may have checkpoints
+   * @throws TrainException if it has some and may not, or cannot be used
+   */
+  public static Checkpoints of(TrainConfig config, boolean resume) {
+    var checkpoints = new Checkpoints(config.checkpoint().dir(), config.checkpoint().keep());
+    checkpoints.require(Settings.of(config));
+    if (!resume && !checkpoints.steps().isEmpty()) {
+      checkpoints.close();
+      throw new TrainException(
+          "checkpoint.dir: " + checkpoints.folder + " has checkpoints already; --resume goes on"
+              + " from the newest, another folder starts anew");
+    }
+    return checkpoints;
+  }
 
   /**
    * Takes a folder, made if it is not there, and removes what a process that died left half written.

@@ -47,7 +47,7 @@ public final class Workshop implements AutoCloseable {
    * @param keys of the file that will be written, beside those of the architecture: the tokenizer's
    * @param sequences of a batch, each of at most {@code batch.tokens} rows
    */
-  Workshop(
+  public Workshop(
       TrainConfig config,
       Backends.Options options,
       Consumer<? super TrainEvent> listener,
@@ -155,6 +155,11 @@ public final class Workshop implements AutoCloseable {
 
   /** What a sample goes on from: its text as it is shown, and its tokens. */
   public record Prompt(String text, int[] tokens) {}
+
+  /** A prompt that is a text to go on with. */
+  public Prompt prompt(String text) {
+    return new Prompt(text, tokenizer.encode(text, true, false));
+  }
 
   private List<TrainEvent> samples(long step, List<Prompt> prompts) {
     List<TrainEvent> samples = new ArrayList<>();
