@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.train.data;
+
+import dev.tokamak.model.format.FormatException;
+import dev.tokamak.model.tokenizer.Tokenizer;
+import dev.tokamak.train.data.Conversation.Message;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.BitSet;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Makes tokens of conversations and marks those that are to be learned: what the assistant says, to
+ * the token that ends its turn. Prompt and answer are encoded apart, as they are when the model
+ * answers.
+ */
+final class ChatEncoder {
+  private final Tokenizer tokenizer;
+  private final ChatFormat format;
+
+  /** A sequence with its marks. */
+  record Marked(int[] tokens, BitSet marks) {}
+
+  /** A stretch of a conversation's text. */
+  private record Stretch(String text, boolean learned) {}
+
+  ChatEncoder(Tokenizer tokenizer, ChatFormat format) {
+    this.tokenizer = tokenizer;
+    this.format = format;
+  }
+
+  /**
+   * The sequences of a conversation: one, or, where the template writes earlier turns otherwise than
+   * the last one, one for each turn that is to be learned.
+   */
+  List<Marked> encode(Conversation conversation) {
+    List<Message> messages = conversation.messages();
+    String whole = render(conversation, messages.size(), false);
+    var stretches = new ArrayList<Stretch>();
+    int done = 0;
+    for (int i = 0; i < messages.size(); i++) {
+      if (messages.get(i).learned()) {
+        String prompt = render(conversation, i, true);
+        String answered = render(conversation, i + 1, false);
+        if (!whole.startsWith(answered) || !answered.startsWith(prompt)
+            || prompt.length() < done) {
+          return turnByTurn(conversation);
+        }
+        stretches.add(new Stretch(whole.substring(done, prompt.length()), false));
+        stretches.add(new Stretch(whole.substring(prompt.length(), answered.length()), true));
+        done = answered.length();
+      }
+    }
+    return List.of(encode(stretches));
+  }
+
+  private List<Marked> turnByTurn(Conversation conversation) {
+    var sequences = new ArrayList<Marked>();
+    for (int i = 0; i < conversation.messages().size(); i++) {
+      if (conversation.messages().get(i).learned()) {
+        String prompt = render(conversation, i, true);
+        String answered = render(conversation, i + 1, false);
+        if (!answered.startsWith(prompt)) {
+          throw new FormatException(
+              conversation.place()
+                  + ": the chat template writes a prompt otherwise once it is answered, so what"
+                  + " the assistant says cannot be told apart");
+        }
+        sequences.add(
+            encode(
+                List.of(
+                    new Stretch(prompt, false),
+                    new Stretch(answered.substring(prompt.length()), true))));
+      }
+    }
+    return sequences;
+  }
+
+  /** The first messages as text. */
+  private String render(Conversation conversation, int count, boolean answer) {
+    List<Map<String, Object>> messages =
+        conversation.messages().stream().limit(count).map(Message::fields).toList();
+    return format.render(messages, conversation.tools(), answer);
+  }
+
+  private Marked encode(List<Stretch> stretches) {
+    var tokens = new ArrayList<int[]>();
+    int length = 0;
+    var marks = new BitSet();
+    for (Stretch stretch : stretches) {
+      int[] ids = ids(stretch.text, length == 0);
+      tokens.add(ids);
+      if (stretch.learned) {
+        int end = turnEnd(ids);
+        marks.set(length, length + end);
+        if (stretch == stretches.getLast() && !endsTurn(ids, end)) {
+          int[] eos = tokenizer.eos().stream().toArray();
+          tokens.add(eos);
+          marks.set(length + end, length + end + eos.length);
+          length += eos.length;
+        } else if (stretch == stretches.getLast()) {
+          tokens.set(tokens.size() - 1, Arrays.copyOf(ids, end));
+          length += end - ids.length;
+        }
+      }
+      length += ids.length;
+    }
+    marks.clear(0); // nothing stands before it
+    int[] all = new int[length];
+    int at = 0;
+    for (int[] ids : tokens) {
+      System.arraycopy(ids, 0, all, at, ids.length);
+      at += ids.length;
+    }
+    return new Marked(all, marks);
+  }
+
+  private int[] ids(String text, boolean first) {
+    // Many templates write the token that begins a text themselves.
+    boolean begun =
+        tokenizer.bos().isPresent()
+            && text.startsWith(tokenizer.piece(tokenizer.bos().getAsInt()));
+    if (first && tokenizer.addBos() && !begun) {
+      int[] ids = tokenizer.encode(text, false, true);
+      int[] all = new int[ids.length + 1];
+      all[0] = tokenizer.bos().getAsInt();
+      System.arraycopy(ids, 0, all, 1, ids.length);
+      return all;
+    }
+    return tokenizer.encode(text, false, true);
+  }
+
+  /** Tokens of an answer to the one that ends its turn; what a template writes behind is layout. */
+  private int turnEnd(int[] ids) {
+    for (int i = ids.length; i > 0; i--) {
+      if (tokenizer.isEnd(ids[i - 1])) {
+        return i;
+      }
+    }
+    return ids.length;
+  }
+
+  private boolean endsTurn(int[] ids, int end) {
+    return end > 0 && tokenizer.isEnd(ids[end - 1]);
+  }
+}
