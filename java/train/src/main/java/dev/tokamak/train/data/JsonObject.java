@@ -41,10 +41,15 @@ record JsonObject(String place, Map<String, Object> fields) {
       return new JsonObject(place, fields);
     } catch (JacksonException e) {
       throw new FormatException(
-          place + ": not JSON: " + e.getOriginalMessage().replaceAll("\\s*\\n.*", "") + " (column "
+          place + ": not JSON: " + problem(e) + " (column "
               + e.getLocation().getColumnNr() + ")",
           e);
     }
+  }
+
+  /** What Jackson says, without the source that it would quote. */
+  private static String problem(JacksonException e) {
+    return e.getOriginalMessage().replaceAll("(?s)(: expected close marker|\\s*\\n).*", "");
   }
 
   private static String first(String line) {

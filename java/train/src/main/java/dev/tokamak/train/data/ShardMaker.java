@@ -80,7 +80,7 @@ final class ShardMaker {
   record Pair(TokenShard kept, TokenShard heldOut) {}
 
   /** The shards of a file, made if they are not there. */
-  Pair shards(Path file, HeldOut heldOut) {
+  Pair shards(Path file, Split heldOut) {
     String name = name(file, heldOut);
     long key = HexFormat.fromHexDigitsToLong(name);
     Path kept = folder.resolve(name + ".shard");
@@ -99,7 +99,7 @@ final class ShardMaker {
         TokenShard.open(kept, tokenizer.vocabularySize()), TokenShard.open(held, tokenizer.vocabularySize()));
   }
 
-  private String name(Path file, HeldOut heldOut) {
+  private String name(Path file, Split heldOut) {
     MessageDigest hash = sha256();
     hash.update(identity);
     try {
@@ -176,11 +176,11 @@ final class ShardMaker {
     long index = 0;
     try (var lines = new TextLines(file)) {
       for (var line = lines.next(); line.isPresent(); line = lines.next()) {
-        Preference pair = Preference.of(JsonObject.parse(lines.place(), line.get()));
+        PreferencePair pair = PreferencePair.of(JsonObject.parse(lines.place(), line.get()));
         ShardWriter to = target.of(index++);
         ChatEncoder.Marked chosen = encoder.encode(pair.chosen()).getLast();
         ChatEncoder.Marked rejected = encoder.encode(pair.rejected()).getLast();
-        if (fits(chosen, to) & fits(rejected, to)) {
+        if (!pair.isTie() && fits(chosen, to) & fits(rejected, to)) {
           write(chosen, to);
           write(rejected, to);
         } else {

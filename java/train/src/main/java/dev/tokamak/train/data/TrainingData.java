@@ -23,7 +23,7 @@ import java.util.function.Consumer;
  * </ul>
  *
  * A sequence that is longer than {@code batch.tokens} is cut at its end, and left out if nothing to
- * learn from remains. What a step learns from follows from seed and step alone.
+ * learn from remains, as is a pair of the same answers. What a step learns from follows from seed and step alone.
  */
 public final class TrainingData implements AutoCloseable {
   private final List<TokenShard> shards = new ArrayList<>();
@@ -78,7 +78,7 @@ public final class TrainingData implements AutoCloseable {
 
     void run() {
       TrainConfig.Data data = config.data();
-      HeldOut heldOut = HeldOut.of(data.heldOut(), config.seed());
+      Split heldOut = Split.of(data.heldOut(), config.seed());
       for (Weighted file : data.train()) {
         ShardMaker.Pair pair = maker.shards(file.file(), heldOut);
         addValid(pair.heldOut(), file.file());
@@ -86,7 +86,7 @@ public final class TrainingData implements AutoCloseable {
         parts.add(new Mixture.Part(kept.items(), file.weight()));
       }
       for (Path file : data.valid()) {
-        ShardMaker.Pair pair = maker.shards(file, HeldOut.NOTHING);
+        ShardMaker.Pair pair = maker.shards(file, Split.NOTHING);
         shards.add(pair.heldOut());
         add(pair.kept(), file, valid, false);
       }
@@ -109,9 +109,11 @@ public final class TrainingData implements AutoCloseable {
       shards.add(shard);
       if (shard.cut() > 0 || shard.leftOut() > 0) {
         notes.accept(
-            file + ": " + shard.cut() + " of " + shard.sequences() + " sequences are longer than"
-                + " batch.tokens, " + batch.tokens() + ", and cut; " + shard.leftOut()
-                + " more are left out: what is to be learned begins behind that");
+            file + ": cut at batch.tokens, " + batch.tokens() + ": " + shard.cut() + " of "
+                + shard.sequences() + " sequences; left out: " + shard.leftOut()
+                + (config.stage() == Stage.DPO
+                    ? " pairs, an answer begins behind that or both are the same"
+                    : ", what is to be learned begins behind that"));
       }
       int part = shards.size();
       Sequences sequences =

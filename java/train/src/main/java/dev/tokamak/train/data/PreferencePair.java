@@ -13,16 +13,16 @@ import java.util.Optional;
  *
  * @param place file and line, for messages
  */
-public record Preference(String place, Conversation chosen, Conversation rejected) {
+public record PreferencePair(String place, Conversation chosen, Conversation rejected) {
 
   /**
    * The pair of a line: {@code prompt}, {@code chosen} and {@code rejected}, each a text or messages;
    * {@code instruction} and {@code input} may stand for the prompt, and where {@code chosen} and
    * {@code rejected} are whole conversations there is none.
    *
-   * @throws FormatException if it is none of these, or both answers are the same
+   * @throws FormatException if it is none of these, or a role is unknown or out of order
    */
-  static Preference of(JsonObject line) {
+  static PreferencePair of(JsonObject line) {
     if (!line.has("chosen") || !line.has("rejected")) {
       throw line.wrong(
           "no preference: expected {\"prompt\": …, \"chosen\": …, \"rejected\": …}, found an"
@@ -31,10 +31,12 @@ public record Preference(String place, Conversation chosen, Conversation rejecte
     List<Message> prompt = prompt(line);
     Conversation chosen = answer(line, "chosen", prompt);
     Conversation rejected = answer(line, "rejected", prompt);
-    if (chosen.messages().equals(rejected.messages())) {
-      throw line.wrong("chosen and rejected are the same: there is nothing to prefer");
-    }
-    return new Preference(line.place(), chosen, rejected);
+    return new PreferencePair(line.place(), chosen, rejected);
+  }
+
+  /** Whether both are the same: real data has such pairs, and there is nothing to prefer. */
+  boolean isTie() {
+    return chosen.messages().equals(rejected.messages());
   }
 
   /** What stands before both answers; empty where they are whole conversations. */

@@ -7,17 +7,17 @@ package dev.tokamak.train.data;
  *
  * @param every so many documents have one held out; 0: none
  */
-record HeldOut(long every, long seed) {
+record Split(long every, long seed) {
   /** Nothing is held out. */
-  static final HeldOut NOTHING = new HeldOut(0, 0);
+  static final Split NOTHING = new Split(0, 0);
 
   /**
    * A part of all documents.
    *
    * @param part 0 to 0.5
    */
-  static HeldOut of(double part, long seed) {
-    return part == 0 ? NOTHING : new HeldOut(Math.max(2, Math.round(1 / part)), seed);
+  static Split of(double part, long seed) {
+    return part == 0 ? NOTHING : new Split(Math.max(2, Math.round(1 / part)), seed);
   }
 
   /** Whether a document is held out. */
