@@ -6,4 +6,8 @@ module dev.tokamak.train {
   requires tools.jackson.core;
 
   exports dev.tokamak.train;
+  // Data and chat formats, for recipes that others write.
+  exports dev.tokamak.train.data;
+  // One readable program per stage.
+  exports dev.tokamak.train.recipe;
 }

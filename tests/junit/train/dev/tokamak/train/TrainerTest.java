@@ -124,13 +124,13 @@ class TrainerTest {
         var checkpoints = new Checkpoints(folder, 2)) {
       Reference reference = new Reference(toy.parameters, toy.replay, arena);
       List<List<Example>> parts = Toy.examples(7);
-      Map<Long, float[]> before = reference.logProbabilities(parts);
+      Map<Long, float[]> before = reference.logProbabilities(parts.stream());
       new Trainer(
               toy.parameters, toy.replay, Toy::examples, new CrossEntropy(), Toy.optimization(),
               5, List.of(), checkpoints, 9, _ -> {})
           .run(0);
       float[] trained = toy.state(State.WEIGHTS);
-      assertThat(reference.logProbabilities(parts)).usingRecursiveComparison().isEqualTo(before);
+      assertThat(reference.logProbabilities(parts.stream())).usingRecursiveComparison().isEqualTo(before);
       assertThat(toy.state(State.WEIGHTS)).isEqualTo(trained);
       float first = Trainer.forward(toy.replay, parts.getFirst()).logProbability(0);
       assertThat(first).isNotEqualTo(before.get(parts.getFirst().getFirst().id())[0]);

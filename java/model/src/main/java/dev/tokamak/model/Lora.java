@@ -37,6 +37,11 @@ public record Lora(int rank, double alpha, Set<Target> targets) {
       return label;
     }
 
+    /** As a GGUF file names it, such as {@code attn_q}. */
+    public String tensor() {
+      return tensor;
+    }
+
     /** Whether a tensor, such as {@code blk.0.attn_q.weight}, is of this product. */
     boolean isOf(String name) {
       return name.endsWith("." + tensor + ".weight");

@@ -12,6 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /** What the model said before it was trained: the measure of how far it has gone. */
 final class Reference {
@@ -28,24 +29,24 @@ final class Reference {
   }
 
   /** Log probabilities of the targets of every example that is in no earlier part, by id. */
-  Map<Long, float[]> logProbabilities(List<List<Example>> parts) {
+  Map<Long, float[]> logProbabilities(Stream<List<Example>> parts) {
     Map<Long, float[]> all = new HashMap<>();
     replay.read(State.WEIGHTS, 0, current);
     replay.write(State.WEIGHTS, 0, initial);
-    for (List<Example> part : parts) {
-      if (part.stream().allMatch(example -> all.containsKey(example.id()))) {
-        continue;
-      }
-      TrainingBatch batch = Trainer.forward(replay, part);
-      int output = 0;
-      for (Example example : part) {
-        int outputs = example.outputs();
-        all.putIfAbsent(
-            example.id(), PolicyGradient.logProbabilities(batch, output, outputs));
-        output += outputs;
-      }
-    }
+    parts
+        .filter(part -> !part.stream().allMatch(example -> all.containsKey(example.id())))
+        .forEachOrdered(part -> add(part, all));
     replay.write(State.WEIGHTS, 0, current);
     return all;
+  }
+
+  private void add(List<Example> part, Map<Long, float[]> all) {
+    TrainingBatch batch = Trainer.forward(replay, part);
+    int output = 0;
+    for (Example example : part) {
+      int outputs = example.outputs();
+      all.putIfAbsent(example.id(), PolicyGradient.logProbabilities(batch, output, outputs));
+      output += outputs;
+    }
   }
 }

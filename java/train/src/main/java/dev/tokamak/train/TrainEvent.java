@@ -4,6 +4,7 @@ package dev.tokamak.train;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.OptionalDouble;
+import java.util.function.Consumer;
 
 /** What happens in a training, told to its listener: a progress bar, a file of metrics, a page. */
 public sealed interface TrainEvent {
@@ -59,7 +60,7 @@ public sealed interface TrainEvent {
    * Held-out data was looked at.
    *
    * @param step done so far
-   * @param loss mean over targets, in nats; of DPO, over pairs
+   * @param loss mean over targets, in nats; of dpo, over pairs; of grpo, the share of wrong answers
    * @param bitsPerByte of the text that the targets spell, where the loss is a cross-entropy
    */
   record Validated(long step, double loss, OptionalDouble bitsPerByte, Map<String, Double> measures)
@@ -73,6 +74,11 @@ public sealed interface TrainEvent {
 
   /** Something that the user should know, in one line; the training goes on. */
   record Warned(String message) implements TrainEvent {}
+
+  /** Takes lines that a listener hears as {@link Warned}. */
+  static Consumer<String> warnings(Consumer<? super TrainEvent> listener) {
+    return line -> listener.accept(new Warned(line));
+  }
 
   /** The model is written. */
   record Finished(long steps, Path output, double seconds) implements TrainEvent {}

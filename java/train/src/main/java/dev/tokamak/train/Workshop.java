@@ -11,17 +11,23 @@ import dev.tokamak.generate.GenerateOptions;
 import dev.tokamak.generate.SamplerOptions;
 import dev.tokamak.generate.Session;
 import dev.tokamak.model.Model;
+import dev.tokamak.model.ModelFile;
 import dev.tokamak.model.ModelOptions;
 import dev.tokamak.model.TrainingModel;
 import dev.tokamak.model.WeightArray;
 import dev.tokamak.model.format.Metadata;
 import dev.tokamak.model.tokenizer.Tokenizer;
+import dev.tokamak.train.data.ChatEncoder;
+import dev.tokamak.train.data.ChatFormat;
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.LongFunction;
 import java.util.stream.LongStream;
+import java.util.stream.Stream;
 
 /**
  * A model in training, made ready on a backend: what all recipes share. The steps of a recipe are
@@ -45,7 +51,6 @@ public final class Workshop implements AutoCloseable {
    * Takes the memory that the training needs; weights are zero.
    *
    * @param keys of the file that will be written, beside those of the architecture: the tokenizer's
-   * @param sequences of a batch, each of at most {@code batch.tokens} rows
    */
   public Workshop(
       TrainConfig config,
@@ -53,8 +58,7 @@ public final class Workshop implements AutoCloseable {
       Consumer<? super TrainEvent> listener,
       TrainingModel model,
       Metadata keys,
-      Checkpoints checkpoints,
-      int sequences) {
+      Checkpoints checkpoints) {
     this.config = config;
     this.options = options;
     this.listener = listener;
@@ -62,6 +66,8 @@ public final class Workshop implements AutoCloseable {
     this.keys = keys;
     this.checkpoints = checkpoints;
     tokenizer = Tokenizer.of(keys);
+    // A pair is two sequences.
+    int sequences = config.batch().sequences() * (config.stage() == Stage.DPO ? 2 : 1);
     int rows = Math.multiplyExact(sequences, config.batch().tokens());
     choice = Backends.open(options);
     try {
@@ -98,6 +104,18 @@ public final class Workshop implements AutoCloseable {
     return tokenizer;
   }
 
+  /**
+   * Takes the weights of the file to start from; adapters begin as nothing.
+   *
+   * @throws dev.tokamak.model.format.FormatException if a tensor is not as it should be
+   */
+  public void load(ModelFile base) {
+    model.read(base, weights());
+    if (model.lora().isPresent()) {
+      model.initialise(config.seed(), weights());
+    }
+  }
+
   /** A copy of the model as it is now, to generate with. */
   Model copy() {
     var quiet = new ModelOptions(options, ModelOptions.defaults().progress());
@@ -109,7 +127,7 @@ public final class Workshop implements AutoCloseable {
     done =
         checkpoints
             .resume(
-                parameters(), replay, line -> listener.accept(new TrainEvent.Warned(line)))
+                parameters(), replay, TrainEvent.warnings(listener))
             .orElse(0L);
   }
 
@@ -157,8 +175,15 @@ public final class Workshop implements AutoCloseable {
   public record Prompt(String text, int[] tokens) {}
 
   /** A prompt that is a text to go on with. */
-  public Prompt prompt(String text) {
+  public Prompt beginning(String text) {
     return new Prompt(text, tokenizer.encode(text, true, false));
+  }
+
+  /** The configuration's prompts as a user's questions. */
+  public List<Prompt> questions(ChatFormat chat) {
+    return config.samples().prompts().stream()
+        .map(text -> new Prompt(text, ChatEncoder.question(tokenizer, chat, text)))
+        .toList();
   }
 
   private List<TrainEvent> samples(long step, List<Prompt> prompts) {
@@ -179,6 +204,19 @@ public final class Workshop implements AutoCloseable {
 
   void watch(long every, LongFunction<List<TrainEvent>> look) {
     watches.add(new Watch(every, look));
+  }
+
+  /**
+   * What the weights, as they are now, say of the examples of a training: of all its steps, and of
+   * held-out ones. It is asked for before {@link #resume}.
+   */
+  public Map<Long, float[]> logProbabilities(Source training, Source heldOut, long batches) {
+    try (Arena arena = Arena.ofShared()) {
+      var steps = LongStream.range(0, config.steps()).mapToObj(training::step);
+      var looks = LongStream.range(0, batches).mapToObj(heldOut::step);
+      return new Reference(parameters(), replay, arena)
+          .logProbabilities(Stream.concat(steps, looks).flatMap(List::stream));
+    }
   }
 
   /** Runs the steps that are left. */

@@ -54,18 +54,22 @@ public final class BpeTrainer implements TokenizerTrainer {
               + " control tokens) to "
               + LARGEST);
     }
-    PreTokenizer preTokenizer = PreTokenizer.require(pre);
+    PreTokenizer preTokenizer =
+        PreTokenizer.named(pre)
+            .orElseThrow(
+                () ->
+                    new IllegalArgumentException(
+                        "pre-tokenizer '"
+                            + pre
+                            + "' is not known; known: "
+                            + String.join(", ", PreTokenizer.names())));
     this.vocabularySize = vocabularySize;
     this.control = control;
     this.pre = pre;
     this.counts =
         new WordCounts(
             control.names(),
-            (part, words) ->
-                preTokenizer
-                    .splitter(part)
-                    .split(
-                        0, part.length(), (from, to) -> words.word(part.substring(from, to))));
+            (part, words) -> preTokenizer.splitter(part).split(0, part.length(), words));
   }
 
   @Override

@@ -9,13 +9,14 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * Makes tokens of conversations and marks those that are to be learned: what the assistant says, to
  * the token that ends its turn. Prompt and answer are encoded apart, as they are when the model
  * answers.
  */
-final class ChatEncoder {
+public final class ChatEncoder {
   private final Tokenizer tokenizer;
   private final ChatFormat format;
 
@@ -114,6 +115,14 @@ final class ChatEncoder {
       at += ids.length;
     }
     return new Marked(all, marks);
+  }
+
+  /** The tokens before the answer to a user's question. */
+  public static int[] question(Tokenizer tokenizer, ChatFormat format, String text) {
+    String prompt =
+        format.render(
+            List.of(Map.of("role", "user", "content", text)), Optional.empty(), true);
+    return new ChatEncoder(tokenizer, format).ids(prompt, true);
   }
 
   private int[] ids(String text, boolean first) {

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.train.recipe;
+
+import dev.tokamak.backend.Backends;
+import dev.tokamak.train.Base;
+import dev.tokamak.train.Checkpoints;
+import dev.tokamak.train.DirectPreference;
+import dev.tokamak.train.TrainConfig;
+import dev.tokamak.train.TrainEvent;
+import dev.tokamak.train.Workshop;
+import dev.tokamak.train.data.TrainingData;
+import java.util.function.Consumer;
+
+/**
+ * Direct preference optimisation: of two answers a model comes to prefer the chosen one, and is held
+ * to what it said before.
+ */
+public final class Dpo {
+  private Dpo() {}
+
+  /**
+   * Trains a model on, or adapters for it.
+   *
+   * @param resume whether to go on from the newest checkpoint, if there is one
+   * @param listener hears what happens, in the thread that trains
+   */
+  public static void run(
+      TrainConfig config,
+      boolean resume,
+      Backends.Options options,
+      Consumer<? super TrainEvent> listener) {
+    try (var checkpoints = Checkpoints.of(config, resume);
+        var base = new Base(config);
+        var data =
+            new TrainingData(
+                config, base.tokenizer(), base.chat(), TrainEvent.warnings(listener));
+        var shop =
+            new Workshop(config, options, listener, base.model(), base.keys(), checkpoints)) {
+      shop.load(base.file());
+      var reference =
+          shop.logProbabilities(data.training(), data.validation(), data.validationBatches());
+      shop.resume();
+
+      var loss = new DirectPreference(config.dpo().beta(), config.dpo().nll(), reference);
+      shop.validate(loss, data.validation(), data.validationBatches());
+      shop.sample(shop.questions(base.chat()));
+
+      shop.train(data.training(), loss);
+      shop.write();
+    }
+  }
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.train.recipe;
+
+import dev.tokamak.backend.Backends;
+import dev.tokamak.train.Base;
+import dev.tokamak.train.Checkpoints;
+import dev.tokamak.train.PolicyGradient;
+import dev.tokamak.train.Problems;
+import dev.tokamak.train.Rollouts;
+import dev.tokamak.train.TrainConfig;
+import dev.tokamak.train.TrainEvent;
+import dev.tokamak.train.Workshop;
+import dev.tokamak.train.data.QuestionFiles;
+import java.lang.foreign.Arena;
+import java.util.function.Consumer;
+
+/**
+ * Group relative policy optimisation: a model learns from its own answers, which code judges.
+ */
+public final class Grpo {
+  private Grpo() {}
+
+  /**
+   * Trains a model on, or adapters for it.
+   *
+   * @param resume whether to go on from the newest checkpoint, if there is one
+   * @param listener hears what happens, in the thread that trains
+   */
+  public static void run(
+      TrainConfig config,
+      boolean resume,
+      Backends.Options options,
+      Consumer<? super TrainEvent> listener) {
+    Problems problems =
+        switch (config.grpo().task()) {
+          case ARITHMETIC -> new Problems.Sums(config.grpo().largest(), config.seed());
+          case PATTERN, WORDS -> QuestionFiles.read(config);
+        };
+    try (var checkpoints = Checkpoints.of(config, resume);
+        var base = new Base(config);
+        var arena = Arena.ofConfined();
+        var shop =
+            new Workshop(config, options, listener, base.model(), base.keys(), checkpoints)) {
+      shop.load(base.file());
+      var loss = new PolicyGradient(config.grpo().clip(), config.grpo().kl(), 1);
+      var answers = new Rollouts(config, shop, problems, base.chat(), loss, arena);
+      shop.resume();
+
+      answers.validate();
+      shop.sample(shop.questions(base.chat()));
+
+      shop.train(answers, loss);
+      shop.write();
+    }
+  }
+}

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.train.recipe;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.tokamak.backend.Backends;
+import dev.tokamak.model.Model;
+import dev.tokamak.model.format.gguf.GgufFile;
+import dev.tokamak.train.Stage;
+import dev.tokamak.train.TrainConfig;
+import dev.tokamak.train.TrainEvent;
+import dev.tokamak.train.TrainException;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** The life of a tiny model, on the reference backend. */
+class RecipesTest {
+  @TempDir Path folder;
+
+  @BeforeEach
+  void writeData() throws IOException {
+    StringBuilder text = new StringBuilder();
+    StringBuilder chats = new StringBuilder();
+    StringBuilder pairs = new StringBuilder();
+    StringBuilder questions = new StringBuilder();
+    for (int i = 0; i < 40; i++) {
+      String animal = List.of("cat", "dog", "hen", "cow").get(i % 4);
+      text.append("The ").append(animal).append(" sat on the mat number ").append(i)
+          .append(". It was a good ").append(animal).append(".\n<|endoftext|>\n");
+      chats.append(
+          "{\"messages\":[{\"role\":\"user\",\"content\":\"Say %d\"},"
+                  .formatted(i)
+              + "{\"role\":\"assistant\",\"content\":\"The %s\"}]}\n".formatted(animal));
+      pairs.append(
+          "{\"prompt\":\"Say %d\",\"chosen\":\"The %s\",\"rejected\":\"the mat\"}\n"
+              .formatted(i, animal));
+      questions.append("{\"prompt\":\"Say %d\",\"words\":[\"a\"]}\n".formatted(i));
+    }
+    Files.writeString(folder.resolve("text.txt"), text);
+    Files.writeString(folder.resolve("chats.jsonl"), chats);
+    Files.writeString(folder.resolve("pairs.jsonl"), pairs);
+    Files.writeString(folder.resolve("questions.jsonl"), questions);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void everyStageGoesOnWithTheSameBits(Stage stage) throws IOException {
+    if (stage != Stage.PRETRAIN) {
+      run(Stage.PRETRAIN, config(Stage.PRETRAIN, "base"), false);
+    }
+    Map<String, Object> config = config(stage, "a");
+    List<TrainEvent> events = run(stage, config, false);
+    byte[] whole = Files.readAllBytes(folder.resolve("a.gguf"));
+
+    List<TrainEvent.Validated> looks = all(events, TrainEvent.Validated.class);
+    assertThat(looks).extracting(TrainEvent.Validated::step).containsExactly(0L, 4L, 6L);
+    if (stage != Stage.GRPO) {
+      assertThat(looks.getLast().loss()).isLessThan(looks.getFirst().loss());
+    }
+    assertThat(all(events, TrainEvent.Sampled.class)).hasSize(3);
+    assertThat(events.getLast()).isInstanceOf(TrainEvent.Finished.class);
+
+    // The same again, but stopped after the fourth step.
+    run(stage, config(stage, "b"), false);
+    delete(folder.resolve("b").resolve("step-000006"));
+    Files.delete(folder.resolve("b.gguf"));
+    List<TrainEvent> rest = run(stage, config(stage, "b"), true);
+    assertThat(all(rest, TrainEvent.Step.class)).hasSize(2);
+    assertThat(Files.readAllBytes(folder.resolve("b.gguf"))).isEqualTo(whole);
+
+    try (Model model = Model.open(folder.resolve("a.gguf"))) {
+      assertThat(model.tokenizer().vocabularySize()).isEqualTo(280);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(mode = EnumSource.Mode.EXCLUDE, names = "PRETRAIN")
+  void adaptersAreAFileOfTheirOwn(Stage stage) throws IOException {
+    run(Stage.PRETRAIN, config(Stage.PRETRAIN, "base"), false);
+    Map<String, Object> config = config(stage, "lora");
+    config.put("lora", Map.of("rank", 2, "targets", List.of("attn_q", "ffn_down")));
+    config.put("data", with(config.get("data"), "valid", 0));
+    List<TrainEvent> events = run(stage, config, false);
+    var started = (TrainEvent.Started) events.stream()
+        .filter(TrainEvent.Started.class::isInstance).findFirst().orElseThrow();
+    assertThat(started.trainable()).isEqualTo(2 * (16 + 16) + 2 * (32 + 16));
+    try (GgufFile file = GgufFile.open(folder.resolve("lora.gguf"))) {
+      assertThat(file.metadata().string("adapter.type")).contains("lora");
+      assertThat(file.tensors()).hasSize(4);
+    }
+  }
+
+  @Test
+  void checkpointsThatAreThereNeedResume() throws IOException {
+    run(Stage.PRETRAIN, config(Stage.PRETRAIN, "a"), false);
+    assertThatThrownBy(() -> run(Stage.PRETRAIN, config(Stage.PRETRAIN, "a"), false))
+        .isInstanceOf(TrainException.class)
+        .hasMessageContaining("has checkpoints already; --resume goes on");
+    Map<String, Object> other = config(Stage.PRETRAIN, "a");
+    other.put("seed", 8);
+    assertThatThrownBy(() -> run(Stage.PRETRAIN, other, true))
+        .isInstanceOf(TrainException.class)
+        .hasMessageContaining("seed: ")
+        .hasMessageContaining("was made with 7, now it is 8");
+  }
+
+  @Test
+  void theReferenceHolds() throws IOException {
+    run(Stage.PRETRAIN, config(Stage.PRETRAIN, "base"), false);
+    Map<String, Object> config = config(Stage.GRPO, "held");
+    config.put("grpo", with(config.get("grpo"), "kl", 0.5));
+    List<TrainEvent.Step> steps =
+        all(run(Stage.GRPO, config, false), TrainEvent.Step.class);
+    // At first the model is its reference, and ratios are 1: what is left is -mean advantage.
+    assertThat(steps.getFirst().measures()).containsKeys("reward", "answer_tokens");
+    assertThat(steps).allMatch(step -> Double.isFinite(step.loss()));
+  }
+
+  private Map<String, Object> config(Stage stage, String name) {
+    Map<String, Object> config = new HashMap<>();
+    Map<String, Object> data = new HashMap<>();
+    switch (stage) {
+      case PRETRAIN -> {
+        config.put(
+            "model",
+            Map.of("layers", 1, "dim", 16, "heads", 2, "kv_heads", 1, "hidden", 32,
+                "context", 64));
+        config.put("tokenizer", Map.of("train", "bpe", "vocab", 280));
+        data.put("train", List.of(folder.resolve("text.txt").toString()));
+      }
+      case SFT -> data.put("train", List.of(folder.resolve("chats.jsonl").toString()));
+      case DPO -> data.put("train", List.of(folder.resolve("pairs.jsonl").toString()));
+      case GRPO -> {
+        data.put("train", List.of(folder.resolve("questions.jsonl").toString()));
+        config.put(
+            "grpo", Map.of("task", "words", "group", 2, "tokens", 6, "temperature", 0.9));
+      }
+    }
+    if (stage != Stage.PRETRAIN) {
+      config.put("base", folder.resolve("base.gguf").toString());
+    }
+    data.put("valid", 0.1);
+    config.put("data", data);
+    config.put("steps", 6);
+    config.put("batch", Map.of("sequences", 4, "tokens", 32, "accumulate", 2));
+    config.put("optimizer", Map.of("lr", 0.01, "warmup", 2));
+    config.put(
+        "checkpoint",
+        Map.of("dir", folder.resolve(name).toString(), "every", 4, "keep", 2));
+    config.put("samples", Map.of("prompts", List.of("The"), "tokens", 5));
+    config.put("output", folder.resolve(name + ".gguf").toString());
+    config.put("seed", 7);
+    return config;
+  }
+
+  private static Map<String, Object> with(Object map, String key, Object value) {
+    Map<String, Object> copy = new HashMap<>();
+    ((Map<?, ?>) map).forEach((k, v) -> copy.put((String) k, v));
+    copy.put(key, value);
+    return copy;
+  }
+
+  private static List<TrainEvent> run(Stage stage, Map<String, Object> values, boolean resume) {
+    TrainConfig config = TrainConfig.of(stage, values, "test.yaml");
+    var options =
+        new Backends.Options("reference", OptionalInt.empty(), Optional.empty(), false);
+    List<TrainEvent> events = new ArrayList<>();
+    switch (stage) {
+      case PRETRAIN -> Pretrain.run(config, resume, options, events::add);
+      case SFT -> Sft.run(config, resume, options, events::add);
+      case DPO -> Dpo.run(config, resume, options, events::add);
+      case GRPO -> Grpo.run(config, resume, options, events::add);
+    }
+    return events;
+  }
+
+  private static void delete(Path checkpoint) throws IOException {
+    try (Stream<Path> files = Files.list(checkpoint)) {
+      for (Path file : files.toList()) {
+        Files.delete(file);
+      }
+    }
+    Files.delete(checkpoint);
+  }
+
+  private static <T extends TrainEvent> List<T> all(List<TrainEvent> events, Class<T> type) {
+    return events.stream().filter(type::isInstance).map(type::cast).toList();
+  }
+}
