@@ -101,8 +101,8 @@ def rounded(x):
 class Transformer:
     """One sequence at a time through a model; `w` are tensors by GGUF name."""
 
-    def __init__(self, shape, w, bf16=False):
-        self.shape, self.w, self.bf16 = shape, w, bf16
+    def __init__(self, shape, w, bf16=False, lora_factor=0.0):
+        self.shape, self.w, self.bf16, self.lora_factor = shape, w, bf16, lora_factor
 
     def logits(self, ids):
         s, w = self.shape, self.w
@@ -132,6 +132,9 @@ class Transformer:
     def product(self, x, name):
         w = self.w[name + ".weight"]
         y = RoundedProduct.apply(x, w) if self.bf16 else x @ w.T
+        if name + ".weight.lora_a" in self.w:  # Hu et al. 2021, as PEFT does it
+            a, b = self.w[name + ".weight.lora_a"], self.w[name + ".weight.lora_b"]
+            y = y + self.lora_factor * (x @ a.T @ b.T)
         return y + self.w.get(name + ".bias", 0)
 
     def norm(self, x, name):
@@ -310,6 +313,28 @@ def make_gradients(name, shape, seed, folder):
           {**flat([batch]), "log_probabilities": logs.tolist()})
 
 
+def make_adapters(folder):
+    """Adapters of rank 3 and alpha 6 on q, v and down: the only weights with gradients."""
+    rng = np.random.default_rng(31)
+    shape = cases()["llama-factors"]
+    weights = make_weights(shape, rng)
+    rank, alpha = 3, 6.0
+    adapters = {}
+    for layer in range(shape.layers):
+        for name in ("attn_q", "attn_v", "ffn_down"):
+            name = f"blk.{layer}.{name}.weight"
+            rows, cols = weights[name].shape
+            adapters[name + ".lora_a"] = (rng.standard_normal((rank, cols)) / math.sqrt(cols)).astype(np.float32)
+            adapters[name + ".lora_b"] = (rng.standard_normal((rows, rank)) / 4).astype(np.float32)
+    batch = random_batch(rng)
+    trained = parameters(adapters)
+    w = {name: torch.tensor(values).double() for name, values in weights.items()} | trained
+    logs = log_probabilities(Transformer(shape, w, lora_factor=alpha / rank), batch)
+    (-logs.mean()).backward()
+    write(folder / "gradients-lora.gguf", shape, weights | adapters, {n: t.grad for n, t in trained.items()},
+          {**flat([batch]), "log_probabilities": logs.tolist()})
+
+
 def make_losses(folder):
     rng = np.random.default_rng(21)
     shape = Shape("qwen3", dim=12, hidden=20, heads=4, kv_heads=2, head_dim=4, tied=True, epsilon=1e-6)
@@ -331,6 +356,7 @@ def main():
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
     for seed, (name, shape) in enumerate(cases().items()):
         make_gradients(name, shape, seed, folder)
+    make_adapters(folder)
     make_losses(folder)
 
 

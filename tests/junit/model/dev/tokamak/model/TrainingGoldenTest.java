@@ -23,6 +23,7 @@ import dev.tokamak.testing.Golden;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -37,6 +38,9 @@ import org.junit.jupiter.api.TestFactory;
 class TrainingGoldenTest {
   private static final List<String> MODELS =
       List.of("llama-linear", "llama-factors", "qwen2", "qwen3");
+
+  private static final Lora LORA =
+      new Lora(3, 6, EnumSet.of(Lora.Target.Q, Lora.Target.V, Lora.Target.DOWN));
 
   /** Of a gradient, relative to the largest of its tensor. */
   private static final double GRADIENT = 1e-4;
@@ -59,13 +63,26 @@ class TrainingGoldenTest {
     final TrainingModel model;
     final TrainingReplay replay;
 
-    Run(String name, String backendName, Arithmetic arithmetic, boolean recompute) {
+    Run(
+        String name,
+        String backendName,
+        Arithmetic arithmetic,
+        boolean recompute,
+        Optional<Lora> lora) {
       file = ModelFile.open(Golden.path(name + ".gguf"));
       backend = open(backendName);
-      model = TrainingModel.of(file, Optional.empty());
+      model = TrainingModel.of(file, lora);
       TrainingShape shape = new TrainingShape(24, 24, arithmetic);
       replay = backend.prepare(model.program(24, recompute), shape);
       model.read(file, WeightArray.of(replay));
+      model.parameters().trainable().stream()
+          .filter(TrainingModel::isAdapter)
+          .forEach(
+              p ->
+                  replay.write(
+                      State.WEIGHTS,
+                      p.offset(),
+                      file.matrix(p.name(), p.rows(), p.cols()).data()));
     }
 
     @Override
@@ -86,7 +103,8 @@ class TrainingGoldenTest {
   private static List<String> backends() {
     List<String> names = new ArrayList<>();
     for (String name : Logits.backends()) {
-      try (Run run = new Run("gradients-qwen2", name, Arithmetic.F32, false)) {
+      try (Run run =
+          new Run("gradients-qwen2", name, Arithmetic.F32, false, Optional.empty())) {
         names.add(run.backend.name());
       } catch (BackendException e) {
         if (!e.getMessage().endsWith("cannot train")) {
@@ -151,15 +169,21 @@ class TrainingGoldenTest {
           tests.add(
               DynamicTest.dynamicTest(
                   backend + " " + model + (recompute ? ", activations made again" : ""),
-                  () -> checkGradients("gradients-" + model, backend, recompute)));
+                  () ->
+                      checkGradients("gradients-" + model, backend, recompute, Optional.empty())));
         }
       }
+      tests.add(
+          DynamicTest.dynamicTest(
+              backend + " adapters",
+              () -> checkGradients("gradients-lora", backend, true, Optional.of(LORA))));
     }
     return tests;
   }
 
-  private static void checkGradients(String name, String backend, boolean recompute) {
-    try (Run run = new Run(name, backend, Arithmetic.F32, recompute);
+  private static void checkGradients(
+      String name, String backend, boolean recompute, Optional<Lora> lora) {
+    try (Run run = new Run(name, backend, Arithmetic.F32, recompute, lora);
         Arena arena = Arena.ofConfined()) {
       TrainingBatch batch = run.replay.batch();
       new Sequences(run.file.metadata()).fill(batch);
@@ -172,7 +196,7 @@ class TrainingGoldenTest {
       }
       meanLoss(batch);
       run.replay.backward();
-      for (Parameter p : run.model.parameters().list()) {
+      for (Parameter p : run.model.parameters().trainable()) {
         MemorySegment gradient = arena.allocate(JAVA_FLOAT, p.size());
         run.replay.read(State.GRADIENTS, p.offset(), gradient);
         compare(p, run.file.matrix("gradient." + p.name(), p.rows(), p.cols()), gradient);
@@ -246,7 +270,7 @@ class TrainingGoldenTest {
 
   private static double[] losses(
       String backend, Optimizer optimizer, String rates, Arithmetic arithmetic) {
-    try (Run run = new Run("losses-qwen3", backend, arithmetic, false)) {
+    try (Run run = new Run("losses-qwen3", backend, arithmetic, false, Optional.empty())) {
       Sequences sequences = new Sequences(run.file.metadata());
       float[] rate = golden("rates." + rates);
       double[] losses = new double[rate.length];

@@ -29,6 +29,7 @@ public record Receipt(String modelSha256, String settings, String logitsSha256) 
     QuantType cacheType = capacity.cacheType();
     StringBuilder text = new StringBuilder("backend=");
     text.append(model.backend().backend().variant());
+    model.loraSha256().ifPresent(lora -> text.append(" lora=").append(lora));
     text.append(" kv-type=").append(cacheType.name().toLowerCase(Locale.ROOT));
     text.append(" ctx=").append(capacity.context());
     text.append(' ').append(options.sampler().settings());

@@ -31,6 +31,7 @@ public final class Model implements AutoCloseable {
   private final Architecture architecture;
   private final Tokenizer tokenizer;
   private final Transformer transformer;
+  private final Optional<String> loraSha256;
   private final Backends.Choice choice;
   private final Backend.Weights weights;
   private final long parameters;
@@ -49,6 +50,7 @@ public final class Model implements AutoCloseable {
       Metadata metadata,
       Architecture architecture,
       Transformer transformer,
+      Optional<String> loraSha256,
       long parameters,
       ModelOptions options,
       long start) {
@@ -57,6 +59,7 @@ public final class Model implements AutoCloseable {
     this.metadata = metadata;
     this.architecture = architecture;
     this.transformer = transformer;
+    this.loraSha256 = loraSha256;
     this.parameters = parameters;
     tokenizer = Tokenizer.of(metadata);
     if (tokenizer.vocabularySize() > architecture.vocabulary()) {
@@ -94,12 +97,23 @@ public final class Model implements AutoCloseable {
     Arena arena = Arena.ofShared();
     try {
       Architecture architecture = Families.of(file).architecture(file);
+      Transformer transformer = new Transformer(architecture, file);
+      Optional<String> lora = Optional.empty();
+      if (options.lora().isPresent()) {
+        try (LoraFile adapters = LoraFile.open(options.lora().get())) {
+          lora = Optional.of(adapters.sha256());
+          transformer =
+              transformer.with(
+                  adapters.adapters(architecture.family(), transformer.named(), arena));
+        }
+      }
       return new Model(
           Optional.of(file),
           arena,
           file.metadata(),
           architecture,
-          new Transformer(architecture, file),
+          transformer,
+          lora,
           file.gguf().tensors().stream().mapToLong(tensor -> tensor.elements()).sum(),
           options,
           start);
@@ -126,6 +140,7 @@ public final class Model implements AutoCloseable {
           Families.metadata(model.architecture()).with(more),
           model.architecture(),
           new Transformer(model.architecture(), new ModelWriter(model, weights).source(arena)),
+          Optional.empty(),
           model.parameters().list().stream()
               .filter(p -> !TrainingModel.isAdapter(p))
               .mapToLong(Parameter::size)
@@ -157,6 +172,11 @@ public final class Model implements AutoCloseable {
 
   public Metadata metadata() {
     return metadata;
+  }
+
+  /** SHA-256 of the file of adapters, in hexadecimal, if it has any. */
+  public Optional<String> loraSha256() {
+    return loraSha256;
   }
 
   /** The backend, and why it was chosen. */

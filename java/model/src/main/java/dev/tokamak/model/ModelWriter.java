@@ -5,12 +5,10 @@ import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
 
 import dev.tokamak.backend.QuantType;
 import dev.tokamak.backend.Tensor;
-import dev.tokamak.backend.reference.Encode;
 import dev.tokamak.backend.train.Adapter;
 import dev.tokamak.backend.train.Parameter;
 import dev.tokamak.backend.train.Parameter.Role;
 import dev.tokamak.model.family.Families;
-import dev.tokamak.model.format.FormatException;
 import dev.tokamak.model.format.Metadata;
 import dev.tokamak.model.format.gguf.GgufType;
 import dev.tokamak.model.format.gguf.GgufWriter;
@@ -20,6 +18,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 
 /** Trained weights on their way out: to a GGUF file, or to a transformer in memory. */
 final class ModelWriter {
@@ -34,7 +33,7 @@ final class ModelWriter {
   void write(Path path, QuantType type, Metadata more) throws IOException {
     Metadata metadata =
         Families.metadata(model.architecture())
-            .with("general.file_type", fileType(type))
+            .with("general.file_type", typeNumber(type))
             .with(more);
     GgufWriter writer = new GgufWriter(metadata);
     for (Parameter p : model.parameters().list()) {
@@ -54,16 +53,23 @@ final class ModelWriter {
     writer.write(path);
   }
 
-  /** {@code general.file_type} as llama.cpp numbers it: of most tensors. */
-  private static int fileType(QuantType type) {
+  private static int typeNumber(QuantType type) {
+    return fileType(type)
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    type + ": expected F32, F16, BF16, Q8_0 or Q4_0"));
+  }
+
+  /** {@code general.file_type} of a file of mostly that type, as llama.cpp numbers it. */
+  static Optional<Integer> fileType(QuantType type) {
     return switch (type) {
-      case F32 -> 0;
-      case F16 -> 1;
-      case Q4_0 -> 2;
-      case Q8_0 -> 7;
-      case BF16 -> 32;
-      case Q4_K, Q5_K, Q6_K ->
-          throw new IllegalArgumentException(type + ": expected F32, F16, BF16, Q8_0 or Q4_0");
+      case F32 -> Optional.of(0);
+      case F16 -> Optional.of(1);
+      case Q4_0 -> Optional.of(2);
+      case Q8_0 -> Optional.of(7);
+      case BF16 -> Optional.of(32);
+      case Q4_K, Q5_K, Q6_K -> Optional.empty(); // mixtures of several types
     };
   }
 
@@ -80,22 +86,7 @@ final class ModelWriter {
   }
 
   private MemorySegment encoded(Path path, Parameter p, QuantType type) {
-    MemorySegment floats = merged(p);
-    if (type == QuantType.F32) {
-      return floats;
-    }
-    MemorySegment out = Arena.ofAuto().allocate(p.rows() * type.bytes(p.cols()));
-    float[] row = new float[p.cols()];
-    for (int r = 0; r < p.rows(); r++) {
-      MemorySegment.copy(floats, JAVA_FLOAT, (long) r * p.cols() * Float.BYTES, row, 0, p.cols());
-      if (!Encode.encode(type, row, p.cols(), out, r * type.bytes(p.cols()))) {
-        throw FormatException.at(
-            path.getFileName().toString(),
-            "tensor " + p.name(),
-            "a value in row " + r + " is beyond what " + type + " holds; BF16 or F32 would do");
-      }
-    }
-    return out;
+    return GgufCopy.encoded(path.getFileName().toString(), p.name(), type, p.cols(), merged(p));
   }
 
   /** The values of a parameter, its adapter added. */

@@ -21,7 +21,9 @@ import dev.tokamak.backend.Value.Rows;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -58,9 +60,12 @@ final class Transformer {
   private final Tensor finalNorm;
   private final Tensor head;
   private final float[] frequencyFactors;
+  private final Map<String, LowRank> adapters;
 
+  /** Without adapters. */
   Transformer(Architecture architecture, TensorSource source) {
     a = architecture;
+    adapters = Map.of();
     embedding = source.matrix("token_embd.weight", a.vocabulary(), a.dim());
     for (int layer = 0; layer < a.layers(); layer++) {
       blocks.add(block(source, "blk." + layer + "."));
@@ -72,6 +77,21 @@ final class Transformer {
         a.rotary().frequencyFactors()
             ? source.floats("rope_freqs.weight", a.rotary().dim() / 2)
             : new float[0];
+  }
+
+  private Transformer(Transformer base, Map<String, LowRank> adapters) {
+    a = base.a;
+    embedding = base.embedding;
+    blocks.addAll(base.blocks);
+    finalNorm = base.finalNorm;
+    head = base.head;
+    frequencyFactors = base.frequencyFactors;
+    this.adapters = adapters;
+  }
+
+  /** The same with adapters of some of its {@link #matrices}, by their names. */
+  Transformer with(Map<String, LowRank> adapters) {
+    return new Transformer(this, adapters);
   }
 
   private Block block(TensorSource source, String prefix) {
@@ -103,14 +123,22 @@ final class Transformer {
     return wanted ? Optional.of(source.vector(name, length)) : Optional.empty();
   }
 
-  /** The weights of all matmuls, each once, in the order of use. */
+  /** The weights of all matmuls, each once, the head last. */
   List<Tensor> matrices() {
     List<Tensor> matrices = new ArrayList<>();
     for (Block b : blocks) {
       matrices.addAll(List.of(b.q, b.k, b.v, b.output, b.gate, b.up, b.down));
     }
+    adapters.values().forEach(adapter -> matrices.addAll(List.of(adapter.a(), adapter.b())));
     matrices.add(head);
     return matrices;
+  }
+
+  /** The same by name. A tied head is left out: it is the embedding table too. */
+  Map<String, Tensor> named() {
+    Map<String, Tensor> named = new HashMap<>();
+    matrices().stream().filter(m -> m != embedding).forEach(m -> named.put(m.name(), m));
+    return named;
   }
 
   /** The matrices and the embedding table, each once: all weights but short vectors. */
@@ -131,6 +159,7 @@ final class Transformer {
   Program record(CacheShape cache, int positions, Arena arena) {
     Tensor angles = rotaryTable(positions, arena);
     Program.Recorder program = Program.record();
+    Products products = new Products(program);
     int qDim = a.heads() * a.headDim();
     int kvDim = a.kvHeads() * a.headDim();
     Value x = program.value("x", Rows.STEP, a.dim());
@@ -149,22 +178,22 @@ final class Transformer {
       Block b = blocks.get(layer);
       program.block();
       program.add(new Norm(x, b.attentionNorm, a.epsilon(), normed));
-      program.add(new MatMul(normed, b.q, b.qBias, q));
-      program.add(new MatMul(normed, b.k, b.kBias, k));
-      program.add(new MatMul(normed, b.v, b.vBias, v));
+      products.add(normed, b.q, b.qBias, q);
+      products.add(normed, b.k, b.kBias, k);
+      products.add(normed, b.v, b.vBias, v);
       b.qNorm.ifPresent(weight -> program.add(new Norm(q, weight, a.epsilon(), q)));
       b.kNorm.ifPresent(weight -> program.add(new Norm(k, weight, a.epsilon(), k)));
       program.add(new Rope(q, a.headDim(), a.rotary().pairing(), angles));
       program.add(new Rope(k, a.headDim(), a.rotary().pairing(), angles));
       program.add(new Store(layer, k, v));
       program.add(new Attention(layer, q, scale, attended));
-      program.add(new MatMul(attended, b.output, b.outputBias, branch));
+      products.add(attended, b.output, b.outputBias, branch);
       program.add(new Add(x, branch));
       program.add(new Norm(x, b.hiddenNorm, a.epsilon(), normed));
-      program.add(new MatMul(normed, b.gate, b.gateBias, gate));
-      program.add(new MatMul(normed, b.up, b.upBias, up));
+      products.add(normed, b.gate, b.gateBias, gate);
+      products.add(normed, b.up, b.upBias, up);
       program.add(new Gate(gate, up, gate));
-      program.add(new MatMul(gate, b.down, b.downBias, branch));
+      products.add(gate, b.down, b.downBias, branch);
       program.add(new Add(x, branch));
     }
     program.block();
@@ -172,8 +201,37 @@ final class Transformer {
     Value logits = program.value("logits", Rows.OUTPUTS, a.vocabulary());
     program.add(new Select(x, last));
     program.add(new Norm(last, finalNorm, a.epsilon(), last));
-    program.add(new MatMul(last, head, Optional.empty(), logits));
+    products.add(last, head, Optional.empty(), logits);
     return program.end(cache);
+  }
+
+  /** Records products, each with what an adapter of its weight adds. */
+  private final class Products {
+    private final Program.Recorder program;
+
+    /** Values that all adapters use in turn, by rows and width. */
+    private final Map<String, Value> scratch = new HashMap<>();
+
+    Products(Program.Recorder program) {
+      this.program = program;
+    }
+
+    void add(Value x, Tensor weight, Optional<Tensor> bias, Value out) {
+      program.add(new MatMul(x, weight, bias, out));
+      LowRank adapter = adapters.get(weight.name());
+      if (adapter != null) {
+        Value low = scratch("low rank", x.rows(), (int) adapter.a().rows());
+        Value added = scratch("adapter", out.rows(), out.width());
+        program.add(new MatMul(x, adapter.a(), Optional.empty(), low));
+        program.add(new MatMul(low, adapter.b(), Optional.empty(), added));
+        program.add(new Add(out, added));
+      }
+    }
+
+    private Value scratch(String name, Rows rows, int width) {
+      return scratch.computeIfAbsent(
+          name + rows + width, _ -> program.value(name, rows, width));
+    }
   }
 
   /** Cosines and sines [positions, rotary dim], in double precision before they are stored. */

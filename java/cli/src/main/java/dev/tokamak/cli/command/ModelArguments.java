@@ -11,6 +11,7 @@ import dev.tokamak.model.ModelOptions;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
@@ -26,6 +27,13 @@ final class ModelArguments {
       required = true,
       description = "A GGUF file; of a split one any piece.")
   private Path path;
+
+  @Option(
+      names = "--lora",
+      paramLabel = "FILE",
+      description = "A LoRA file in GGUF, made for this model: its adapters are added to the"
+          + " model's products.")
+  private Path lora;
 
   @Option(
       names = "--ctx",
@@ -65,7 +73,8 @@ final class ModelArguments {
   /** Opens the model, with a progress bar where somebody watches. */
   Model open(Console console) {
     try (var progress = ProgressLine.bytes(console, output.quiet, "loading")) {
-      return Model.open(path, new ModelOptions(backend.options(), progress::at));
+      return Model.open(
+          path, new ModelOptions(backend.options(), progress::at, Optional.ofNullable(lora)));
     }
   }
 

@@ -75,6 +75,13 @@ public final class Metadata {
     return new Metadata(source, some);
   }
 
+  /** The keys that do not begin with a prefix. */
+  public Metadata without(String prefix) {
+    var some = new LinkedHashMap<>(values);
+    some.keySet().removeIf(key -> key.startsWith(prefix));
+    return new Metadata(source, some);
+  }
+
   private static MetadataValue typed(String key, Object value) {
     return switch (value) {
       case MetadataValue v -> v;

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.model;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+
+import dev.tokamak.backend.Backend;
+import dev.tokamak.backend.QuantType;
+import dev.tokamak.backend.Tensor;
+import dev.tokamak.backend.reference.Decode;
+import dev.tokamak.backend.reference.Encode;
+import dev.tokamak.model.format.FormatException;
+import dev.tokamak.model.format.Metadata;
+import dev.tokamak.model.format.gguf.GgufType;
+import dev.tokamak.model.format.gguf.GgufWriter;
+import dev.tokamak.model.format.gguf.TensorInfo;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.EnumMap;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.function.Supplier;
+
+/** A model file on its way to another one, in one piece, some of its tensors changed. */
+final class GgufCopy {
+  private record Entry(TensorInfo info, GgufType type, Supplier<MemorySegment> data) {}
+
+  private final ModelFile file;
+  private final Path out;
+  private final Backend.Progress progress;
+  private final Map<String, Entry> entries = new LinkedHashMap<>();
+  private long total;
+  private long done;
+
+  GgufCopy(ModelFile file, Path out, Backend.Progress progress) {
+    this.file = file;
+    this.out = out;
+    this.progress = progress;
+  }
+
+  /** A tensor as it is. */
+  void add(TensorInfo info) {
+    add(new Entry(info, info.type(), info::data));
+  }
+
+  /**
+   * A tensor in a type.
+   *
+   * @param floats gives its values, asked for when its turn comes
+   */
+  void add(TensorInfo info, QuantType type, Supplier<MemorySegment> floats) {
+    Supplier<MemorySegment> data =
+        () ->
+            encoded(
+                out.getFileName().toString(), info.name(), type, info.cols(), floats.get());
+    add(new Entry(info, GgufType.of(type), data));
+  }
+
+  private void add(Entry entry) {
+    entries.put(entry.info.name(), entry);
+    total += bytes(entry);
+  }
+
+  private static long bytes(Entry entry) {
+    return entry.info.elements() / entry.type.blockElements() * entry.type.blockBytes();
+  }
+
+  int tensors() {
+    return entries.size();
+  }
+
+  /** Of all tensors. */
+  long bytes() {
+    return total;
+  }
+
+  void write() throws IOException {
+    GgufWriter writer = new GgufWriter(metadata());
+    for (Entry entry : entries.values()) {
+      writer.add(
+          entry.info.name(),
+          entry.type,
+          entry.info.shape(),
+          () -> {
+            progress.at(done, total);
+            done += bytes(entry);
+            return entry.data.get();
+          });
+    }
+    writer.write(out);
+  }
+
+  /** That of the model, but for the pieces that it was in, and the type of most of its weights. */
+  private Metadata metadata() {
+    Metadata metadata = file.metadata().without("split.");
+    Map<GgufType, Long> sizes = new EnumMap<>(GgufType.class);
+    boolean changed = false;
+    for (Entry entry : entries.values()) {
+      sizes.merge(entry.type, entry.info.elements(), Long::sum);
+      changed |= entry.type != entry.info.type();
+    }
+    if (!changed) {
+      return metadata;
+    }
+    GgufType most =
+        sizes.entrySet().stream().max(Map.Entry.comparingByValue()).orElseThrow().getKey();
+    return most.quantType()
+        .flatMap(ModelWriter::fileType)
+        .map(type -> metadata.with("general.file_type", type))
+        .orElse(metadata);
+  }
+
+  /** The values of a tensor of any type, float32. */
+  static MemorySegment decoded(Tensor stored) {
+    int cols = Math.toIntExact(stored.cols());
+    MemorySegment floats = Arena.ofAuto().allocate(JAVA_FLOAT, stored.rows() * cols);
+    float[] row = new float[cols];
+    for (long r = 0; r < stored.rows(); r++) {
+      Decode.decode(stored.type(), stored.row(r), cols, row);
+      MemorySegment.copy(row, 0, floats, JAVA_FLOAT, r * cols * Float.BYTES, cols);
+    }
+    return floats;
+  }
+
+  /**
+   * Float32 values in a type.
+   *
+   * @param file and {@code name} of the tensor, for messages
+   * @throws FormatException if one does not fit the type
+   */
+  static MemorySegment encoded(
+      String file, String name, QuantType type, long width, MemorySegment floats) {
+    if (type == QuantType.F32) {
+      return floats;
+    }
+    int cols = Math.toIntExact(width);
+    long rows = floats.byteSize() / Float.BYTES / cols;
+    MemorySegment out = Arena.ofAuto().allocate(rows * type.bytes(cols));
+    float[] row = new float[cols];
+    for (long r = 0; r < rows; r++) {
+      MemorySegment.copy(floats, JAVA_FLOAT, r * cols * Float.BYTES, row, 0, cols);
+      if (!Encode.encode(type, row, cols, out, r * type.bytes(cols))) {
+        throw FormatException.at(
+            file,
+            "tensor " + name,
+            "a value in row " + r + " is beyond what " + type + " holds; BF16 or F32 would do");
+      }
+    }
+    return out;
+  }
+}
