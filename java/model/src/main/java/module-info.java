@@ -11,5 +11,6 @@ module dev.tokamak.model {
   exports dev.tokamak.model.format;
   exports dev.tokamak.model.format.gguf;
   exports dev.tokamak.model.format.safetensors;
+  exports dev.tokamak.model.jinja;
   exports dev.tokamak.model.tokenizer;
 }
