@@ -103,10 +103,13 @@ final class Attributes {
   /** What Jinja gives where nothing is. */
   static Undefined missing(Object value, Object key) {
     String of =
-        value == None.NONE
-            ? "None"
-            : (value instanceof Namespace ? "jinja2.utils.Namespace" : Values.typeName(value))
-                + " object";
+        switch (value) {
+          case None _ -> "None";
+          case Namespace _ -> "jinja2.utils.Namespace object";
+          case Loop _ -> "jinja2.runtime.LoopContext object";
+          case Macro _ -> "jinja2.runtime.Macro object";
+          default -> Values.typeName(value) + " object";
+        };
     return new Undefined(
         key instanceof String name
             ? "'" + of + "' has no attribute " + Text.quoted(name)

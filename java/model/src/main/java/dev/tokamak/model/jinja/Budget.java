@@ -34,9 +34,17 @@ final class Budget {
   /** Called before a value of this size is made. */
   void make(long size) {
     made += size;
-    if (size > LARGEST || made > MADE) {
-      throw Failed.because("the template makes a text or list of more than " + LARGEST
-          + " elements, or " + MADE + " in all");
+    if (made > MADE) {
+      throw Failed.because("the template makes texts and lists of more than " + MADE + " elements");
+    }
+    hold(size);
+  }
+
+  /** Called before a value grows to this size. */
+  void hold(long size) {
+    if (size > LARGEST) {
+      throw Failed.because(
+          "the template makes a text or list of more than " + LARGEST + " elements");
     }
   }
 

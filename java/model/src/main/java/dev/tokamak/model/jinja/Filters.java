@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.model.jinja;
 
+import static dev.tokamak.model.jinja.SequenceFilters.best;
+
 import java.util.Map;
 
 /** All filters. */
@@ -55,8 +57,8 @@ final class Filters {
           .add("sort", "reverse? case_sensitive? attribute?", SequenceFilters::sort)
           .add("dictsort", "case_sensitive? by? reverse?", SequenceFilters::sortDict)
           .add("groupby", "attribute default? case_sensitive?", SequenceFilters::groups)
-          .add("min", "case_sensitive? attribute?", (in, v, a) -> SequenceFilters.best(in, v, a, -1))
-          .add("max", "case_sensitive? attribute?", (in, v, a) -> SequenceFilters.best(in, v, a, 1))
+          .add("min", "case_sensitive? attribute?", (in, v, a) -> best(in, v, a, "<"))
+          .add("max", "case_sensitive? attribute?", (in, v, a) -> best(in, v, a, ">"))
           .add("sum", "attribute? start?", SequenceFilters::sum)
           .add("batch", "linecount fill_with?", SequenceFilters::batch)
           .add("slice", "slices fill_with?", SequenceFilters::slices)

@@ -126,6 +126,7 @@ final class Interpreter {
 
   private void write(String part) {
     budget.make(part.length());
+    budget.hold((long) out.length() + part.length());
     out.append(part);
   }
 
@@ -148,7 +149,9 @@ final class Interpreter {
       length = Optional.empty();
     }
     var loop = new Loop(items, length, depth, more -> again(node, more, depth + 1, around));
+    boolean whole = false; // as in Jinja, else is for loops of which no turn came to its end
     while (loop.hasNext()) {
+      budget.step();
       Object item = loop.next();
       scope = new Scope(around);
       scope.set("loop", loop);
@@ -158,8 +161,9 @@ final class Interpreter {
       if (flow == Flow.BREAK) {
         break;
       }
+      whole |= flow == Flow.NEXT;
     }
-    if (loop.index() == 0) {
+    if (!whole) {
       runInside(node.otherwise());
     }
   }
@@ -493,7 +497,7 @@ final class Interpreter {
     Node.Signature signature = macro.signature();
     String name = "macro '" + macro.name() + "'";
     int count = signature.parameters().size();
-    if (signature.special().contains("caller") && !signature.parameters().contains("caller")) {
+    if (signature.special().contains("caller")) {
       Object caller = rest.remove("caller");
       bound.set("caller", caller == null ? new Undefined("No caller defined") : caller);
     }

@@ -21,8 +21,8 @@ final class Lexer {
       Pattern.compile("\\{%([-+]?)\\s*endraw\\s*(?:\\+%\\}|-%\\}\\s*|%\\}\\n?)");
   private static final Pattern NUMBER =
       Pattern.compile(
-          "(?<float>(?:[0-9]+_)*[0-9]+(?:(?:\\.(?:[0-9]+_)*[0-9]+)?[eE][+-]?(?:[0-9]+_)*[0-9]+"
-              + "|\\.(?:[0-9]+_)*[0-9]+))"
+          "(?<float>(?<!\\.)(?:[0-9]+_)*[0-9]+(?:(?:\\.(?:[0-9]+_)*[0-9]+)?[eE][+-]?"
+              + "(?:[0-9]+_)*[0-9]+|\\.(?:[0-9]+_)*[0-9]+))"
               + "|0[bB](?<binary>(?:_?[01])+)|0[oO](?<octal>(?:_?[0-7])+)"
               + "|0[xX](?<hex>(?:_?[0-9a-fA-F])+)|(?<decimal>[1-9](?:_?[0-9])*|0(?:_?0)*)");
   private static final List<String> OPERATORS =
@@ -203,6 +203,7 @@ final class Lexer {
 
   private void number() {
     Matcher number = NUMBER.matcher(source).region(at, source.length());
+    number.useTransparentBounds(true); // x.1.0 is an item of an item
     if (!number.lookingAt()) {
       throw new Unreadable("unexpected char '" + source.charAt(at) + "'", line(at));
     }

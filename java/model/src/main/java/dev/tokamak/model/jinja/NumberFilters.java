@@ -21,7 +21,8 @@ final class NumberFilters {
       throw undefined.failure();
     }
     if (!Numbers.isNumber(value)) {
-      throw Failed.because("bad operand type for " + filter + "(): '" + Values.typeName(value) + "'");
+      throw Failed.because(
+          "bad operand type for " + filter + "(): '" + Values.typeName(value) + "'");
     }
     return value;
   }
@@ -88,8 +89,8 @@ final class NumberFilters {
       double size = digits.endsWith("nan") ? Double.NaN : Double.POSITIVE_INFINITY;
       return Optional.of(digits.startsWith("-") ? -size : size);
     }
-    String number = "[0-9]+(_[0-9]+)*";
-    return digits.matches("[+-]?(" + number + "\\.?(" + number + ")?|\\." + number + ")(e[+-]?" + number + ")?")
+    String n = "[0-9]+(_[0-9]+)*";
+    return digits.matches("[+-]?(" + n + "\\.?(" + n + ")?|\\." + n + ")(e[+-]?" + n + ")?")
         ? Optional.of(Double.valueOf(digits.replace("_", "")))
         : Optional.empty();
   }

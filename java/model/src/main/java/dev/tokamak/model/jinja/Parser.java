@@ -263,8 +263,7 @@ final class Parser extends ExpressionParser {
     var parameters = new ArrayList<String>();
     List<Expression> defaults = parameters(parameters);
     List<Statement> body = outsideLoops("endmacro");
-    return new Node.Macro(
-        name, new Signature(List.copyOf(parameters), defaults, Set.copyOf(macros.pop())), body);
+    return new Node.Macro(name, signature(parameters, defaults), body);
   }
 
   private Statement call(int line) {
@@ -275,9 +274,13 @@ final class Parser extends ExpressionParser {
       throw problem("expected a call");
     }
     List<Statement> body = outsideLoops("endcall");
-    Signature signature =
-        new Signature(List.copyOf(parameters), defaults, Set.copyOf(macros.pop()));
-    return new Node.CallBlock(signature, call, body, line);
+    return new Node.CallBlock(signature(parameters, defaults), call, body, line);
+  }
+
+  private Signature signature(List<String> parameters, List<Expression> defaults) {
+    Set<String> special = macros.pop();
+    parameters.forEach(special::remove);
+    return new Signature(List.copyOf(parameters), defaults, Set.copyOf(special));
   }
 
   /** Fills in the names, and returns the defaults of the last ones. */

@@ -17,7 +17,8 @@ final class SequenceFilters {
   private SequenceFilters() {}
 
   /** Looks up {@code a.b.0} in an item, as {@code item['a']['b'][0]} would. */
-  private static UnaryOperator<Object> path(Interpreter in, Object path, Optional<Object> standard) {
+  private static UnaryOperator<Object> path(
+      Interpreter in, Object path, Optional<Object> standard) {
     List<Object> keys = new ArrayList<>();
     if (path instanceof String text) {
       for (String key : text.split("\\.", -1)) {
@@ -247,7 +248,7 @@ final class SequenceFilters {
   }
 
   /** The first that is least, or greatest. */
-  static Object best(Interpreter in, Object value, Arguments a, int direction) {
+  static Object best(Interpreter in, Object value, Arguments a, String better) {
     UnaryOperator<Object> key = key(in, a.or(1, None.NONE), a.truth(0, false));
     Iterator<Object> items = in.values.iterate(value);
     if (!items.hasNext()) {
@@ -258,7 +259,7 @@ final class SequenceFilters {
     while (items.hasNext()) {
       Object item = items.next();
       Object itemKey = key.apply(item);
-      if (in.values.compare(direction < 0 ? "<" : ">", itemKey, bestKey)) {
+      if (in.values.compare(better, itemKey, bestKey)) {
         best = item;
         bestKey = itemKey;
       }

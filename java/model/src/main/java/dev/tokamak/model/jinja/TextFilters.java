@@ -37,7 +37,11 @@ final class TextFilters {
 
   static Object replace(Interpreter in, Object value, Arguments a) {
     return TextMethods.replace(
-        in, in.values.str(value), in.values.str(a.get(0)), in.values.str(a.get(1)), a.number(2, -1));
+        in,
+        in.values.str(value),
+        in.values.str(a.get(0)),
+        in.values.str(a.get(1)),
+        a.number(2, -1));
   }
 
   static Object center(Interpreter in, Object value, Arguments a) {

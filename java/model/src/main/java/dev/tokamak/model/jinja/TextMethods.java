@@ -12,7 +12,7 @@ final class TextMethods {
   static final Map<String, Function> TABLE =
       new Function.Table()
           .add("capitalize", "", (in, s, a) -> Text.capitalize((String) s))
-          .add("casefold", "", (in, s, a) -> Text.lower(Text.upper((String) s)))
+          .add("casefold", "", (in, s, a) -> Text.lower(Text.upper(Text.lower((String) s))))
           .add("center", "width fillchar?", (in, s, a) -> pad(in, s, a, 0))
           .add("count", "sub start? end?", TextMethods::count)
           .add("encode", "encoding? errors?", (in, s, a) -> noBytes())
@@ -30,7 +30,7 @@ final class TextMethods {
           .add("isidentifier", "", (in, s, a) -> isIdentifier((String) s))
           .add("islower", "", (in, s, a) -> isLower((String) s))
           .add("isnumeric", "", (in, s, a) -> every(s, TextMethods::isNumeric))
-          .add("isprintable", "", (in, s, a) -> ((String) s).codePoints().allMatch(Text::isPrintable))
+          .add("isprintable", "", (in, s, a) -> "".equals(s) || every(s, Text::isPrintable))
           .add("isspace", "", (in, s, a) -> every(s, Text::isSpace))
           .add("istitle", "", (in, s, a) -> isTitle((String) s))
           .add("isupper", "", (in, s, a) -> isUpper((String) s))
@@ -54,7 +54,8 @@ final class TextMethods {
               "rstrip", "chars?", (in, s, a) -> Text.rstrip((String) s, stripped(a)))
           .add("split", "sep? maxsplit?", (in, s, a) -> split(in, s, a, false))
           .add("splitlines", "keepends?", (in, s, a) -> lines((String) s, a.truth(0, false)))
-          .add("startswith", "prefix start? end?", (in, s, a) -> affix(in, s, a, String::startsWith))
+          .add(
+              "startswith", "prefix start? end?", (in, s, a) -> affix(in, s, a, String::startsWith))
           .add("strip", "chars?", (in, s, a) -> strip((String) s, a))
           .add("swapcase", "", (in, s, a) -> swapCase((String) s))
           .add("title", "", (in, s, a) -> Text.title((String) s))

@@ -2,7 +2,7 @@
 package dev.tokamak.model.jinja;
 
 /**
- * What is not there. It prints as nothing, is false and empty; used in any other way it is an error.
+ * What is not there. It prints as nothing, is false and empty; any other use of it is an error.
  *
  * @param problem for that error
  */

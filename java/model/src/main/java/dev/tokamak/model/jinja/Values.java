@@ -135,7 +135,8 @@ final class Values {
         out.append('>');
       }
       case Undefined _ -> out.append("Undefined");
-      case Function.Bound bound -> out.append("<function ").append(bound.function().name()).append('>');
+      case Function.Bound bound ->
+          out.append("<function ").append(bound.function().name()).append('>');
       case Macro macro -> out.append("<Macro ").append(Text.quoted(macro.name())).append('>');
       case Loop loop ->
           out.append("<LoopContext ").append(loop.index()).append('/').append(loop.length())

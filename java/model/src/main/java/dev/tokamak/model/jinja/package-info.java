@@ -7,9 +7,9 @@
  * Python's semantics ({@code Values}). Filters, tests and methods are rows of tables.
  *
  * <p>Source: the documentation of Jinja 3.1, <a
- * href="https://jinja.palletsprojects.com/en/stable/templates/">Template Designer Documentation</a>,
- * and of Python's built-in types. Not there: {@code include}, {@code import}, {@code extends} and
- * {@code block}, {@code autoescape}, the filters {@code random}, {@code urlize} and {@code xmlattr},
- * bytes. {@code escape} gives a plain text.
+ * href="https://jinja.palletsprojects.com/en/stable/templates/">Template Designer</a>, and of
+ * Python's built-in types. Not there: {@code include}, {@code import}, {@code extends} and
+ * {@code block}, {@code autoescape}, bytes, the filters {@code random}, {@code urlize} and {@code
+ * xmlattr}. {@code escape} gives a plain text.
  */
 package dev.tokamak.model.jinja;
