@@ -13,6 +13,7 @@ import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -90,6 +91,10 @@ public final class GgufWriter {
    * @throws IllegalArgumentException if a tensor's bytes are not as many as its shape says
    */
   public void write(Path path) throws IOException {
+    Path folder = path.toAbsolutePath().getParent();
+    if (!Files.isDirectory(folder)) {
+      throw new NoSuchFileException(folder.toString());
+    }
     // not createTempFile: the model would keep a temporary file's permissions
     String unique = Long.toHexString(System.nanoTime());
     Path temporary = path.resolveSibling(path.getFileName() + "." + unique + ".part");

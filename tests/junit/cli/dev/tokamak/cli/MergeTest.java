@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.cli;
+
+import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.tokamak.backend.train.Parameter;
+import dev.tokamak.model.Lora;
+import dev.tokamak.model.ModelFile;
+import dev.tokamak.model.TrainingModel;
+import dev.tokamak.model.WeightArray;
+import dev.tokamak.testing.Golden;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import tools.jackson.databind.JsonNode;
+
+/** The commands that write model files. */
+class MergeTest {
+  private static final String BASE = Golden.path("llama-f32.gguf").toString();
+
+  @TempDir private Path folder;
+
+  private String adapters() throws IOException {
+    try (ModelFile file = ModelFile.open(Path.of(BASE));
+        Arena arena = Arena.ofConfined()) {
+      TrainingModel model = TrainingModel.of(file, Optional.of(Lora.of(3, 6)));
+      MemorySegment weights = arena.allocate(JAVA_FLOAT, model.parameters().size());
+      Random random = new Random(4);
+      for (Parameter p : model.parameters().trainable()) {
+        for (long i = p.offset(); i < p.offset() + p.size(); i++) {
+          weights.setAtIndex(JAVA_FLOAT, i, (float) (random.nextGaussian() / 4));
+        }
+      }
+      Path path = folder.resolve("lora.gguf");
+      model.writeAdapters(path, WeightArray.of(weights));
+      return path.toString();
+    }
+  }
+
+  private static JsonNode run(String model, String... more) {
+    String[] arguments = {
+      "run", "-m", model, "-p", "how much flour", "--temp", "0", "-n", "12", "--backend",
+      "reference", "--receipt", "--json"
+    };
+    String[] all = new String[arguments.length + more.length];
+    System.arraycopy(arguments, 0, all, 0, arguments.length);
+    System.arraycopy(more, 0, all, arguments.length, more.length);
+    return Cli.run(all).json();
+  }
+
+  @Test
+  void adaptersThatRunSayWhatTheMergedModelSays() throws IOException {
+    String lora = adapters();
+    String merged = folder.resolve("merged.gguf").toString();
+    JsonNode result = Cli.run("merge", BASE, lora, merged, "--json").json();
+    assertThat(result.propertyNames()).containsExactly("tensors", "merged", "bytes");
+    assertThat(result.get("merged").asInt()).isEqualTo(14);
+    assertThat(result.get("bytes").asLong()).isLessThan(Files.size(Path.of(merged)));
+    JsonNode added = run(BASE, "--lora", lora);
+    assertThat(added.get("text")).isEqualTo(run(merged).get("text"));
+    JsonNode plain = run(BASE);
+    assertThat(added.get("text")).isNotEqualTo(plain.get("text"));
+    assertThat(added.get("receipt").get("settings").asString()).contains(" lora=");
+    assertThat(plain.get("receipt").get("settings").asString()).doesNotContain("lora=");
+  }
+
+  @Test
+  void quantizeWritesWhatInspectReads() {
+    String out = folder.resolve("small.gguf").toString();
+    Cli.Result done =
+        Cli.run("quantize", Golden.path("llama-q4_0.gguf").toString(), out, "q8_0");
+    assertThat(done.done().err()).contains("small.gguf: ").doesNotContain("warning");
+    JsonNode json = Cli.run("inspect", out, "--json").json();
+    assertThat(json.get("runs").asBoolean()).isTrue();
+    assertThat(json.get("tensors").get(0).get("type").asString()).isEqualTo("Q8_0");
+    assertThat(json.get("metadata").get("general.file_type").asInt()).isEqualTo(7);
+    JsonNode again = Cli.run("quantize", BASE, out, "q4_0", "--json").json();
+    assertThat(again.propertyNames()).containsExactly("tensors", "bytes");
+    assertThat(Cli.run("quantize", BASE, out, "q4_0").done().err())
+        .startsWith("warning: rows are not whole blocks of 32, so these are F16: ");
+  }
+}
