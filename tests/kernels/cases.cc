@@ -84,15 +84,6 @@ void compare(const std::string& written, Products products, const Plain& plain,
   }
 }
 
-void same_bits(const std::vector<float>& one, const std::vector<float>& other, const char* how) {
-  for (size_t i = 0; i < one.size(); i++) {
-    if (memcmp(&one[i], &other[i], sizeof one[i]) != 0) {
-      fail("value %zu is %.9g, but %.9g %s", i, static_cast<double>(one[i]),
-           static_cast<double>(other[i]), how);
-    }
-  }
-}
-
 void run_case(const Case& c, const Problem& problem, const Variations& variations) {
   std::vector<float> first;
   for (const Variation& variation : variations(problem)) {
@@ -104,12 +95,23 @@ void run_case(const Case& c, const Problem& problem, const Variations& variation
       compare(c.text("bound"), products, plain, got);
       first = got;
     } else {
-      same_bits(first, got, variation.how.c_str());
+      expect_same_bits(first, got, variation.how);
     }
   }
 }
 
 }  // namespace
+
+void expect_same_bits(const std::vector<float>& one, const std::vector<float>& other,
+                      const std::string& how) {
+  if (one.size() != other.size()) fail("%zu values %s, not %zu", other.size(), how.c_str(), one.size());
+  for (size_t i = 0; i < one.size(); i++) {
+    if (memcmp(&one[i], &other[i], sizeof one[i]) != 0) {
+      fail("value %zu is %.9g, but %.9g %s", i, static_cast<double>(one[i]),
+           static_cast<double>(other[i]), how.c_str());
+    }
+  }
+}
 
 bool Options::parse(int argc, char** argv, const std::vector<std::string>& names) {
   seed = static_cast<uint64_t>(std::chrono::system_clock::now().time_since_epoch().count());
@@ -163,6 +165,18 @@ void Runner::tables(const std::string& where, const std::string& again,
       const auto problem = table.make(c, random);
       if (problem->products > options_.most) continue;
       attempt(c.title(), where, again, [&] { run_case(c, *problem, variations); });
+    }
+  }
+}
+
+void Runner::training(const std::string& where, const std::string& again,
+                      const std::function<void(const TrainingProblem&)>& run) {
+  for (const TrainingTable& table : training_tables) {
+    for (const Case& c : read_cases(options_.cases + "/train/" + table.file + ".cases")) {
+      if (c.title().find(options_.filter) == std::string::npos) continue;
+      Random random(options_.seed ^ static_cast<uint64_t>(c.line) * 0x9e3779b97f4a7c15);
+      const auto problem = table.make(c, random);
+      attempt(c.title(), where, again, [&] { run(*problem); });
     }
   }
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "machine.h"
+#include "training.h"
 
 namespace tokamak::tests {
 
@@ -36,6 +37,10 @@ struct Variation {
  *  others with the first. */
 using Variations = std::function<std::vector<Variation>(const Problem&)>;
 
+/** Fails at the first value whose bits differ. how: "in a step of 7", for the message. */
+void expect_same_bits(const std::vector<float>& one, const std::vector<float>& other,
+                      const std::string& how);
+
 class Runner {
  public:
   explicit Runner(const Options& options) : options_(options) {}
@@ -46,6 +51,9 @@ class Runner {
                const std::function<void()>& test);
   /** Runs all tables. */
   void tables(const std::string& where, const std::string& again, const Variations& variations);
+  /** Runs the tables of training, each problem in the given way. */
+  void training(const std::string& where, const std::string& again,
+                const std::function<void(const TrainingProblem&)>& run);
   /** Prints the totals; the exit status. */
   int finish() const;
 

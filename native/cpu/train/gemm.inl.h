@@ -79,23 +79,22 @@ struct Cut {
   int64_t row_blocks, column_blocks;
 };
 
+struct Tiles {
+  int64_t rows, columns;
+};
+
+/** From large jobs to small ones until there are enough: narrow ones pack A again and again. */
 static Cut cut_of(const Gemm& gemm) {
+  constexpr Tiles steps[] = {{2, 8}, {1, 8}, {1, 1}};  // the least of a job before the next step
   Cut cut{job_panels * tile_rows, least(job_columns, filled(gemm.n)), 0, 0};
-  const auto jobs = [&] { return parts(gemm.m, cut.rows) * parts(gemm.n, cut.columns); };
   if (gemm.m <= 0 || gemm.n <= 0) return cut;
   const int64_t wanted = jobs_per_thread * gemm.threads;
-  while (jobs() < wanted) {
-    if (cut.rows > 4 * tile_rows) {
-      cut.rows -= tile_rows;
-    } else if (cut.columns > 4 * tile_columns) {
-      cut.columns -= tile_columns;
-    } else if (cut.rows > tile_rows) {
-      cut.rows -= tile_rows;
-    } else if (cut.columns > tile_columns) {
-      cut.columns -= tile_columns;
-    } else {
-      break;
-    }
+  const auto too_few = [&] {
+    return parts(gemm.m, cut.rows) * parts(gemm.n, cut.columns) < wanted;
+  };
+  for (const Tiles& step : steps) {
+    while (too_few() && cut.rows > step.rows * tile_rows) cut.rows -= tile_rows;
+    while (too_few() && cut.columns > step.columns * tile_columns) cut.columns -= tile_columns;
   }
   cut.row_blocks = parts(gemm.m, cut.rows);
   cut.column_blocks = parts(gemm.n, cut.columns);

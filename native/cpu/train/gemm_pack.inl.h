@@ -34,8 +34,8 @@ static void pack_across(const float* x, int64_t stride, int64_t columns, int64_t
         const int64_t at = column + v * Lanes, left = columns - at;
         if (left <= 0) break;
         if (more) {
-          __builtin_prefetch(row + ahead * stride + at);
-          if (values == 2) __builtin_prefetch(row + (ahead + 1) * stride + at);
+          __builtin_prefetch(row + ahead * stride + at, 0, 2);
+          if (values == 2) __builtin_prefetch(row + (ahead + 1) * stride + at, 0, 2);
         }
         const int lanes = static_cast<int>(left < Lanes ? left : Lanes);
         const Floats second = pair ? load_partial(next + at, lanes) : zero();

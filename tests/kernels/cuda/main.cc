@@ -3,7 +3,7 @@
 // tokamak_cuda_kernel_tests CASES [--filter TEXT] [--seed N] [--order NAME] [--copies NAME]
 // tokamak_cuda_device_tests CASES [--filter TEXT] [--seed N]
 //
-// Runs the tables CASES/ops/*.cases and the scenarios on the emulated device, or on the first device
+// Runs the tables CASES/ops/*.cases, CASES/train/*.cases and the scenarios on the emulated device, or on the first device
 // of this machine. tests/README.md says what is compared.
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 
 #include "../cases.h"
 #include "scenarios.h"
+#include "training.h"
 
 namespace tokamak::tests {
 namespace {
@@ -37,6 +38,21 @@ std::vector<Variation> ways(const std::vector<device::Schedule>& schedules, cons
   return ways;
 }
 
+/** Against plain loops in the first schedule, and the same bits in the next two. */
+void run_training(const TrainingProblem& problem, const std::vector<device::Schedule>& schedules) {
+  Floats first;
+  for (size_t i = 0; i < std::min<size_t>(3, schedules.size()); i++) {
+    CudaTraining training(schedules[i]);
+    const Floats got = problem.run(training);
+    if (i == 0) {
+      expect_close(problem.expected(training.products()), got);
+      first = got;
+    } else {
+      expect_same_bits(first, got, "with " + schedules[i].name);
+    }
+  }
+}
+
 int run(int argc, char** argv) {
   Options options;
   if (!options.parse(argc, argv, device::option_names())) return 2;
@@ -48,6 +64,8 @@ int run(int argc, char** argv) {
     if (!value.empty()) again += name + " " + value + " ";
   }
   runner.tables("", again, [&](const Problem& problem) { return ways(schedules, problem); });
+  runner.training("", again,
+                  [&](const TrainingProblem& problem) { run_training(problem, schedules); });
   for (const auto* scenarios :
        {&model_scenarios, &sample_scenarios, &roofline_scenarios, &refusal_scenarios}) {
     for (const Scenario& scenario : *scenarios) {

@@ -58,7 +58,7 @@ final class CaseFile {
     return rows;
   }
 
-  private static Path folder() {
+  static Path folder() {
     for (Path at = Path.of("").toAbsolutePath(); at != null; at = at.getParent()) {
       Path cases = at.resolve("tests").resolve("cases").resolve("tokenizer");
       if (Files.isDirectory(cases)) {

@@ -54,22 +54,18 @@ public final class BpeTrainer implements TokenizerTrainer {
               + " control tokens) to "
               + LARGEST);
     }
-    PreTokenizer preTokenizer =
-        PreTokenizer.named(pre)
-            .orElseThrow(
-                () ->
-                    new IllegalArgumentException(
-                        "pre-tokenizer '"
-                            + pre
-                            + "' is not known; known: "
-                            + String.join(", ", PreTokenizer.names())));
+    PreTokenizer preTokenizer = PreTokenizer.require(pre);
     this.vocabularySize = vocabularySize;
     this.control = control;
     this.pre = pre;
     this.counts =
         new WordCounts(
             control.names(),
-            (part, words) -> preTokenizer.splitter(part).split(0, part.length(), words));
+            (part, words) ->
+                preTokenizer
+                    .splitter(part)
+                    .split(
+                        0, part.length(), (from, to) -> words.word(part.substring(from, to))));
   }
 
   @Override

@@ -185,6 +185,22 @@ final class PreTokenizer {
         .map(PreTokenizer::new);
   }
 
+  /**
+   * The pre-tokenizer of a name.
+   *
+   * @throws IllegalArgumentException if there is none
+   */
+  static PreTokenizer require(String name) {
+    return named(name)
+        .orElseThrow(
+            () ->
+                new IllegalArgumentException(
+                    "pre-tokenizer '"
+                        + name
+                        + "' is not known; known: "
+                        + String.join(", ", names())));
+  }
+
   /** All names, sorted. */
   static TreeSet<String> names() {
     var names = new TreeSet<String>();

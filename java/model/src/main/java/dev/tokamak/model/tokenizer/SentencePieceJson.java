@@ -10,7 +10,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/** A {@code tokenizer.json} that was made from a SentencePiece model, BPE or Unigram. */
+/**
+ * A {@code tokenizer.json} that was made from a SentencePiece model, BPE or Unigram. Texts are
+ * tokenized as by that model, also where Hugging Face's Unigram does not: a space goes in front of a
+ * text that begins with {@code ▁}, and the name of a byte token is text.
+ */
 final class SentencePieceJson {
   private static final String SPACE = "▁";
   private static final int MOST_TOKENS = 1 << 22;
@@ -68,12 +72,28 @@ final class SentencePieceJson {
     TokenizerJson.require(step, "content", content);
   }
 
+  /** Requires the decoder to join byte tokens just where there are some. */
+  private void decodesBytes(boolean decodes) {
+    JsonValue fallback = json.model.get("byte_fallback");
+    if (decodes != fallback.bool(false)) {
+      throw json.file
+          .get("decoder")
+          .error(
+              "expected "
+                  + (decodes ? "no ByteFallback" : "ByteFallback")
+                  + " where model.byte_fallback is "
+                  + fallback.bool(false));
+    }
+  }
+
   private void decoder(boolean front) {
     boolean strips = false;
+    boolean bytes = false;
     for (JsonValue step : TokenizerJson.steps(json.file.get("decoder"), "decoders")) {
       switch (step.get("type").string()) {
         case "Replace" -> replacesSpaces(step, SPACE, " ");
-        case "ByteFallback", "Fuse" -> {}
+        case "ByteFallback" -> bytes = true;
+        case "Fuse" -> {}
         case "Strip" -> {
           TokenizerJson.require(step, "content", " ");
           TokenizerJson.require(step, "start", 1.0);
@@ -83,6 +103,7 @@ final class SentencePieceJson {
         default -> throw step.get("type").error(step.get("type").string() + " is not supported");
       }
     }
+    decodesBytes(bytes);
     if (strips != front) {
       throw json.file
           .get("decoder")
@@ -206,9 +227,12 @@ final class SentencePieceJson {
     removes |= unigramSplit(removes);
     json.keys.put(SentencePiece.ADD_SPACE, true);
     json.keys.put(SentencePiece.REMOVE_SPACES, removes);
+    boolean bytes = false;
     for (JsonValue step : TokenizerJson.steps(json.file.get("decoder"), "decoders")) {
       TokenizerJson.require(step, "type", "Metaspace", "ByteFallback", "Fuse");
+      bytes |= step.get("type").string().equals("ByteFallback");
     }
+    decodesBytes(bytes);
     json.keys.put(SentencePiece.SCORES, scores);
   }
 

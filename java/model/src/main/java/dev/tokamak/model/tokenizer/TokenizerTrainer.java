@@ -5,7 +5,7 @@ package dev.tokamak.model.tokenizer;
  * Makes a vocabulary of a given size from documents. The same documents, in any order, give the same
  * vocabulary. Not to be shared between threads.
  */
-public sealed interface TokenizerTrainer permits BpeTrainer {
+public sealed interface TokenizerTrainer permits BpeTrainer, UnigramTrainer {
   /**
    * Counts a document's words. The names of control tokens in it are not text and part it.
    *

@@ -14,9 +14,14 @@ import java.util.stream.Collectors;
 final class WordCounts {
   private static final int LONGEST_DOCUMENT = 1 << 28;
 
+  /** Takes words. */
+  interface Words {
+    void word(String word);
+  }
+
   /** Splits a part of a document into words. */
   interface Splitter {
-    void split(String part, PreTokenizer.Words words);
+    void split(String part, Words words);
   }
 
   /** A counter, so that counting a word once more boxes nothing. */
@@ -54,10 +59,7 @@ final class WordCounts {
   }
 
   private void count(String part) {
-    splitter.split(
-        part,
-        (from, to) ->
-            counts.computeIfAbsent(part.substring(from, to), _ -> new Count()).value++);
+    splitter.split(part, word -> counts.computeIfAbsent(word, _ -> new Count()).value++);
   }
 
   /** The words with their counts, in the order of their characters. */
