@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.model;
 
-import static java.lang.foreign.ValueLayout.JAVA_FLOAT;
-
 import dev.tokamak.backend.Backend;
 import dev.tokamak.backend.QuantType;
 import dev.tokamak.backend.Tensor;
@@ -44,16 +42,17 @@ final class GgufCopy {
     add(new Entry(info, info.type(), info::data));
   }
 
-  /**
-   * A tensor in a type.
-   *
-   * @param floats gives its values, asked for when its turn comes
-   */
-  void add(TensorInfo info, QuantType type, Supplier<MemorySegment> floats) {
+  /** A tensor in a type, its values from somewhere. */
+  void add(TensorInfo info, QuantType type, Rows rows) {
     Supplier<MemorySegment> data =
         () ->
             encoded(
-                out.getFileName().toString(), info.name(), type, info.cols(), floats.get());
+                out.getFileName().toString(),
+                info.name(),
+                type,
+                info.rows(),
+                Math.toIntExact(info.cols()),
+                rows);
     add(new Entry(info, GgufType.of(type), data));
   }
 
@@ -111,35 +110,28 @@ final class GgufCopy {
         .orElse(metadata);
   }
 
-  /** The values of a tensor of any type, float32. */
-  static MemorySegment decoded(Tensor stored) {
-    int cols = Math.toIntExact(stored.cols());
-    MemorySegment floats = Arena.ofAuto().allocate(JAVA_FLOAT, stored.rows() * cols);
-    float[] row = new float[cols];
-    for (long r = 0; r < stored.rows(); r++) {
-      Decode.decode(stored.type(), stored.row(r), cols, row);
-      MemorySegment.copy(row, 0, floats, JAVA_FLOAT, r * cols * Float.BYTES, cols);
+  /** The rows of a matrix, one at a time, so that they need not be in memory together. */
+  interface Rows {
+    void read(long row, float[] to);
+
+    /** Those of a tensor of any type. */
+    static Rows of(Tensor tensor) {
+      return (row, to) -> Decode.decode(tensor.type(), tensor.row(row), to.length, to);
     }
-    return floats;
   }
 
   /**
-   * Float32 values in a type.
+   * Values in a type.
    *
    * @param file and {@code name} of the tensor, for messages
    * @throws FormatException if one does not fit the type
    */
   static MemorySegment encoded(
-      String file, String name, QuantType type, long width, MemorySegment floats) {
-    if (type == QuantType.F32) {
-      return floats;
-    }
-    int cols = Math.toIntExact(width);
-    long rows = floats.byteSize() / Float.BYTES / cols;
-    MemorySegment out = Arena.ofAuto().allocate(rows * type.bytes(cols));
+      String file, String name, QuantType type, long rows, int cols, Rows values) {
+    MemorySegment out = Arena.ofAuto().allocate(Math.multiplyExact(rows, type.bytes(cols)));
     float[] row = new float[cols];
     for (long r = 0; r < rows; r++) {
-      MemorySegment.copy(floats, JAVA_FLOAT, r * cols * Float.BYTES, row, 0, cols);
+      values.read(r, row);
       if (!Encode.encode(type, row, cols, out, r * type.bytes(cols))) {
         throw FormatException.at(
             file,

@@ -8,7 +8,6 @@ import dev.tokamak.model.family.Families;
 import dev.tokamak.model.format.gguf.TensorInfo;
 import java.io.IOException;
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.Map;
 
@@ -60,22 +59,17 @@ public final class LoraMerge {
       } else {
         Tensor matrix = info.tensor();
         QuantType type = matrix.type().blockElements() == 1 ? matrix.type() : QuantType.F16;
-        copy.add(info, type, () -> merged(matrix, adapter));
+        GgufCopy.Rows rows = GgufCopy.Rows.of(matrix);
+        copy.add(
+            info,
+            type,
+            (row, to) -> {
+              rows.read(row, to);
+              adapter.addTo(row, to);
+            });
       }
     }
     copy.write();
     return new Result(copy.tensors(), added.size(), copy.bytes());
-  }
-
-  private static MemorySegment merged(Tensor matrix, LowRank adapter) {
-    MemorySegment floats = GgufCopy.decoded(matrix);
-    LowRank.merge(
-        adapter.a().data(),
-        adapter.b().data(),
-        (int) adapter.a().rows(),
-        1,
-        (int) matrix.cols(),
-        floats);
-    return floats;
   }
 }

@@ -86,24 +86,36 @@ final class ModelWriter {
   }
 
   private MemorySegment encoded(Path path, Parameter p, QuantType type) {
-    return GgufCopy.encoded(path.getFileName().toString(), p.name(), type, p.cols(), merged(p));
+    return GgufCopy.encoded(
+        path.getFileName().toString(), p.name(), type, p.rows(), p.cols(), rows(p));
   }
 
   /** The values of a parameter, its adapter added. */
-  private MemorySegment merged(Parameter p) {
+  private GgufCopy.Rows rows(Parameter p) {
     MemorySegment values = raw(p);
-    model.adapter(p.name()).ifPresent(adapter -> merge(adapter, p, values));
-    return values;
+    Optional<LowRank> adapter = model.adapter(p.name()).map(this::lowRank);
+    return (row, to) -> {
+      MemorySegment.copy(values, JAVA_FLOAT, row * p.cols() * Float.BYTES, to, 0, p.cols());
+      adapter.ifPresent(one -> one.addTo(row, to));
+    };
+  }
+
+  private LowRank lowRank(Adapter adapter) {
+    MemorySegment b = raw(adapter.b());
+    for (long i = 0; i < adapter.b().size(); i++) {
+      b.setAtIndex(JAVA_FLOAT, i, b.getAtIndex(JAVA_FLOAT, i) * adapter.factor());
+    }
+    return new LowRank(tensor(adapter.a(), raw(adapter.a())), tensor(adapter.b(), b));
+  }
+
+  private static Tensor tensor(Parameter p, MemorySegment values) {
+    return new Tensor(p.name(), QuantType.F32, p.rows(), p.cols(), values);
   }
 
   private MemorySegment raw(Parameter p) {
     MemorySegment values = Arena.ofAuto().allocate(JAVA_FLOAT, p.size());
     weights.read(p.offset(), values);
     return values;
-  }
-
-  private void merge(Adapter adapter, Parameter p, MemorySegment values) {
-    LowRank.merge(raw(adapter.a()), raw(adapter.b()), adapter.rank(), adapter.factor(), p.cols(), values);
   }
 
   void writeAdapters(Path path) throws IOException {
@@ -129,7 +141,17 @@ final class ModelWriter {
       public Tensor matrix(String name, long rows, long cols) {
         Parameter p = model.parameters().get(name);
         MemorySegment data = arena.allocate(p.size() * Float.BYTES, 64);
-        data.copyFrom(merged(p));
+        if (model.adapter(name).isEmpty()) {
+          weights.read(p.offset(), data);
+        } else {
+          GgufCopy.Rows values = rows(p);
+          float[] row = new float[p.cols()];
+          for (int r = 0; r < p.rows(); r++) {
+            values.read(r, row);
+            long at = (long) r * p.cols() * Float.BYTES;
+            MemorySegment.copy(row, 0, data, JAVA_FLOAT, at, p.cols());
+          }
+        }
         return new Tensor(name, QuantType.F32, rows, cols, data);
       }
 

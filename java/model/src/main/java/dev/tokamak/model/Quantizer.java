@@ -56,7 +56,7 @@ public final class Quantizer {
         if (info.type().quantType().equals(Optional.of(target))) {
           copy.add(info);
         } else {
-          copy.add(info, target, () -> GgufCopy.decoded(info.tensor()));
+          copy.add(info, target, GgufCopy.Rows.of(info.tensor()));
         }
       }
       copy.write();

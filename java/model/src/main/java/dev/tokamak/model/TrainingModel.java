@@ -7,6 +7,7 @@ import dev.tokamak.backend.CacheShape;
 import dev.tokamak.backend.Program;
 import dev.tokamak.backend.QuantType;
 import dev.tokamak.backend.Tensor;
+import dev.tokamak.backend.reference.Decode;
 import dev.tokamak.backend.train.Adapter;
 import dev.tokamak.backend.train.Parameter;
 import dev.tokamak.backend.train.Parameter.Role;
@@ -198,7 +199,16 @@ public final class TrainingModel {
             p.role() == Role.VECTOR
                 ? file.vector(p.name(), p.cols())
                 : file.matrix(p.name(), p.rows(), p.cols());
-        weights.write(p.offset(), GgufCopy.decoded(stored));
+        try (Arena arena = Arena.ofConfined()) {
+          MemorySegment values = arena.allocate(JAVA_FLOAT, p.size());
+          float[] row = new float[p.cols()];
+          for (int r = 0; r < p.rows(); r++) {
+            Decode.decode(stored.type(), stored.row(r), p.cols(), row);
+            long at = (long) r * p.cols() * Float.BYTES;
+            MemorySegment.copy(row, 0, values, JAVA_FLOAT, at, p.cols());
+          }
+          weights.write(p.offset(), values);
+        }
       }
     }
   }
