@@ -119,6 +119,35 @@ class RecipesTest {
   }
 
   @Test
+  void aTemplateIsUsedAndTravelsWithTheModel() throws IOException {
+    run(Stage.PRETRAIN, config(Stage.PRETRAIN, "base"), false);
+    Path template = folder.resolve("chat.jinja");
+    Files.writeString(
+        template,
+        "{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ eos_token }}{% endfor %}"
+            + "{% if add_generation_prompt %}[assistant]{% endif %}");
+    Map<String, Object> config = config(Stage.SFT, "a");
+    config.put("data", with(config.get("data"), "template", template.toString()));
+    run(Stage.SFT, config, false);
+    try (GgufFile file = GgufFile.open(folder.resolve("a.gguf"))) {
+      assertThat(file.metadata().string("tokenizer.chat_template"))
+          .contains(Files.readString(template));
+    }
+    // The next stage finds it in the model.
+    Map<String, Object> next = config(Stage.SFT, "b");
+    next.put("base", folder.resolve("a.gguf").toString());
+    run(Stage.SFT, next, false);
+    try (GgufFile file = GgufFile.open(folder.resolve("b.gguf"))) {
+      assertThat(file.metadata().string("tokenizer.chat_template"))
+          .contains(Files.readString(template));
+    }
+    Map<String, Object> missing = config(Stage.SFT, "c");
+    missing.put("data", with(missing.get("data"), "template", "none.jinja"));
+    assertThatThrownBy(() -> run(Stage.SFT, missing, false))
+        .hasMessage("test.yaml: data.template: none.jinja: none.jinja is missing");
+  }
+
+  @Test
   void theReferenceHolds() throws IOException {
     run(Stage.PRETRAIN, config(Stage.PRETRAIN, "base"), false);
     Map<String, Object> config = config(Stage.GRPO, "held");

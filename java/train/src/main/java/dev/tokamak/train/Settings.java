@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.train;
 
+import dev.tokamak.train.TrainConfig.TokenizerOrigin.OfFile;
+import dev.tokamak.train.TrainConfig.TokenizerOrigin.Trained;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.stream.Collectors;
 
 /** What a training's result depends on, by the keys of its configuration. */
 final class Settings {
@@ -16,22 +22,33 @@ final class Settings {
     Map<String, String> settings = new LinkedHashMap<>();
     settings.put("stage", config.stage().word());
     config.model().ifPresent(model -> put(settings, model));
-    config.base().ifPresent(path -> settings.put("base", path.toString()));
-    config.tokenizer().ifPresent(tokenizer -> settings.put("tokenizer", tokenizer.toString()));
-    settings.put("data.train", config.data().train().toString());
-    settings.put("data.valid", config.data().valid() + " " + config.data().heldOut());
-    settings.put("data.template", config.data().template().toString());
+    config.base().ifPresent(path -> settings.put("base", file(path)));
+    config.tokenizer().ifPresent(origin -> put(settings, origin));
+    settings.put(
+        "data.train",
+        config.data().train().stream()
+            .map(weighted -> file(weighted.file()) + " * " + weighted.weight())
+            .collect(Collectors.joining(", ")));
+    settings.put(
+        "data.valid",
+        config.data().valid().isEmpty()
+            ? Double.toString(config.data().heldOut())
+            : config.data().valid().stream().map(Settings::file).collect(Collectors.joining(", ")));
+    config.data().template().ifPresent(path -> settings.put("data.template", file(path)));
     settings.put("steps", Long.toString(config.steps()));
     settings.put("batch.sequences", Integer.toString(config.batch().sequences()));
     settings.put("batch.tokens", Integer.toString(config.batch().tokens()));
     settings.put("batch.accumulate", Integer.toString(config.batch().accumulate()));
     settings.put("type", config.arithmetic().toString());
     put(settings, config.optimizer());
-    config.lora().ifPresent(lora -> {
-      settings.put("lora.rank", Integer.toString(lora.rank()));
-      settings.put("lora.alpha", Double.toString(lora.alpha()));
-      settings.put("lora.targets", lora.targets().toString());
-    });
+    config
+        .lora()
+        .ifPresent(
+            lora -> {
+              settings.put("lora.rank", Integer.toString(lora.rank()));
+              settings.put("lora.alpha", Double.toString(lora.alpha()));
+              settings.put("lora.targets", lora.targets().toString());
+            });
     switch (config.stage()) {
       case PRETRAIN, SFT -> {}
       case DPO -> {
@@ -42,6 +59,27 @@ final class Settings {
     }
     settings.put("seed", Long.toString(config.seed()));
     return settings;
+  }
+
+  /** A file's name and size: enough to notice that it is another, at no cost. */
+  private static String file(Path path) {
+    try {
+      return path.getFileName() + " (" + Files.size(path) + " bytes)";
+    } catch (IOException _) {
+      return path.toString(); // whoever opens it says what is wrong
+    }
+  }
+
+  private static void put(Map<String, String> settings, TrainConfig.TokenizerOrigin origin) {
+    switch (origin) {
+      case OfFile(Path path) -> settings.put("tokenizer", file(path));
+      case Trained trained -> {
+        settings.put("tokenizer.train", trained.algorithm().toString());
+        settings.put("tokenizer.vocab", Integer.toString(trained.vocabulary()));
+        settings.put("tokenizer.special", trained.special().toString());
+        settings.put("tokenizer.split", trained.split());
+      }
+    }
   }
 
   private static void put(Map<String, String> settings, TrainConfig.NewModel model) {

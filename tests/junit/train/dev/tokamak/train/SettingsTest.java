@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+package dev.tokamak.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import org.junit.jupiter.api.Test;
+
+class SettingsTest {
+  /** Keys that say where, when and how results are told and written, or how memory is used. */
+  private static final Set<String> FREE =
+      Set.of(
+          "recompute",
+          "checkpoint.dir",
+          "checkpoint.every",
+          "checkpoint.keep",
+          "evaluate.every",
+          "evaluate.batches",
+          "samples.every",
+          "samples.prompts",
+          "samples.tokens",
+          "output",
+          "output_type");
+
+  /** A new key is either in the settings or known not to matter. */
+  @Test
+  void everyKeyIsThought() {
+    Set<String> keys = new TreeSet<>(FREE);
+    Map<String, Object> fresh = common();
+    fresh.put("model", Map.of("layers", 1, "dim", 16, "heads", 2, "context", 64));
+    fresh.put("tokenizer", Map.of("train", "bpe"));
+    keys.addAll(settings(Stage.PRETRAIN, fresh));
+    fresh.put("tokenizer", "tokenizer.json");
+    keys.addAll(settings(Stage.PRETRAIN, fresh));
+    for (Stage stage : List.of(Stage.SFT, Stage.DPO, Stage.GRPO)) {
+      Map<String, Object> later = common();
+      later.put("base", "base.gguf");
+      later.put("lora", Map.of("rank", 2));
+      later.put("data", Map.of("train", "a.jsonl", "template", "chat.jinja"));
+      keys.addAll(settings(stage, later));
+    }
+    keys.remove("stage");
+    assertThat(keys)
+        .containsExactlyInAnyOrderElementsOf(
+            ConfigKeys.all().stream().map(ConfigKey::path).toList());
+  }
+
+  private static Set<String> settings(Stage stage, Map<String, Object> values) {
+    return Settings.of(TrainConfig.of(stage, values, "test.yaml")).keySet();
+  }
+
+  private static Map<String, Object> common() {
+    Map<String, Object> values = new HashMap<>();
+    values.put("data", Map.of("train", "a.txt"));
+    values.put("steps", 1);
+    values.put("batch", Map.of("sequences", 8, "tokens", 64));
+    return values;
+  }
+}
