@@ -56,7 +56,7 @@ struct Phase {
   int rows;
   int first, last;         // of the pass's operations
   std::vector<int> packs;  // products of the next phase whose B is packed here
-  double seconds = 0;      // in all replays
+  double seconds = 0;      // of processor time of the caller, in all replays: for profiles
 };
 
 struct Pass {
