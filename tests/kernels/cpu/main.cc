@@ -2,13 +2,14 @@
 //
 // tokamak_kernel_tests CASES [--filter TEXT] [--level NAME] [--seed N]
 //
-// Runs the tables CASES/ops/*.cases and the scenarios at every level that this machine can run.
+// Runs the tables CASES/ops/*.cases and CASES/train-ops/*.cases and the scenarios at every level that this machine can run.
 // tests/README.md says what is compared.
 
 #include <algorithm>
 #include <cstdio>
 
 #include "../cases.h"
+#include "../train/operations.h"
 #include "machine.h"
 
 namespace tokamak::tests {
@@ -33,7 +34,8 @@ int run(int argc, char** argv) {
                                     {two, 1, "row by row"},
                                     {one, std::min<int64_t>(rows, 7), "in steps of 7"}};
     });
-    for (const auto* scenarios : {&team_scenarios, &tape_scenarios, &gemm_scenarios}) {
+    train_tables(runner, options, level, where, again);
+    for (const auto* scenarios : {&team_scenarios, &tape_scenarios, &gemm_scenarios, &train_scenarios}) {
       for (const Scenario& scenario : *scenarios) {
         runner.attempt(scenario.name, where, again, [&] { scenario.run(level, options.seed); });
       }
