@@ -10,7 +10,8 @@
  *
  * <ul>
  *   <li>weights, gradients, moments and values are float32; in BF16 arithmetic operands of products
- *       ({@code matmul}, its two gradients) are rounded to bfloat16 when they are read, sums are not
+ *       ({@code matmul} and its two gradients; on {@code cuda} those of attention too) are rounded to
+ *       bfloat16 when they are read, sums are not
  *   <li>gradients of parameters are added to, and zero after an update; those of values are written
  *   <li>the order of every sum follows from the shapes and the batch alone: the same bits with any
  *       number of threads
