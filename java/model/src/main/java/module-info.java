@@ -6,6 +6,7 @@ module dev.tokamak.model {
   requires tools.jackson.core;
 
   exports dev.tokamak.model;
+  exports dev.tokamak.model.chat;
   // What the engine makes of a file, without opening it as a model.
   exports dev.tokamak.model.family;
   exports dev.tokamak.model.format;

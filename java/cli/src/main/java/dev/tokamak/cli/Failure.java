@@ -4,6 +4,7 @@ package dev.tokamak.cli;
 import dev.tokamak.backend.BackendException;
 import dev.tokamak.generate.PromptException;
 import dev.tokamak.model.format.FormatException;
+import dev.tokamak.model.jinja.TemplateException;
 import dev.tokamak.train.ConfigException;
 import java.io.FileNotFoundException;
 import java.io.IOException;
@@ -35,6 +36,7 @@ public final class Failure extends RuntimeException {
     return switch (thrown) {
       case Failure e -> e.getMessage();
       case FormatException e -> e.getMessage();
+      case TemplateException e -> e.getMessage();
       case BackendException e -> e.getMessage();
       case ConfigException e -> e.getMessage();
       case PromptException e -> e.getMessage();

@@ -2,8 +2,11 @@
 package dev.tokamak.cli;
 
 import java.io.OutputStream;
+import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.function.Consumer;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonGenerator;
@@ -95,6 +98,31 @@ public final class Json {
       case null, default ->
           throw new IllegalArgumentException("expected a JSON value, found the end");
     };
+  }
+
+  /** Writes a value as {@link #value} gives it. */
+  public static void write(JsonGenerator json, Object value) {
+    switch (value) {
+      case Map<?, ?> map -> {
+        json.writeStartObject();
+        map.forEach(
+            (name, field) -> {
+              json.writeName(String.valueOf(name));
+              write(json, field);
+            });
+        json.writeEndObject();
+      }
+      case List<?> list -> {
+        json.writeStartArray();
+        list.forEach(item -> write(json, item));
+        json.writeEndArray();
+      }
+      case String text -> json.writeString(text);
+      case Boolean b -> json.writeBoolean(b);
+      case BigDecimal n -> json.writeNumber(n);
+      case Number n -> json.writeNumber(n.doubleValue());
+      case null, default -> json.writeNull();
+    }
   }
 
   /** What is wrong with a text, without the source that Jackson quotes. */

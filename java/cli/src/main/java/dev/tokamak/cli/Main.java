@@ -12,6 +12,7 @@ import dev.tokamak.cli.command.Merge;
 import dev.tokamak.cli.command.Perplexity;
 import dev.tokamak.cli.command.Predict;
 import dev.tokamak.cli.command.Quantize;
+import dev.tokamak.cli.command.Render;
 import dev.tokamak.cli.command.Run;
 import dev.tokamak.cli.command.Tokenize;
 import dev.tokamak.train.Spelling;
@@ -72,6 +73,7 @@ public final class Main {
     commands.put("bench kernels", BenchKernels::new);
     commands.put("tokenize", Tokenize::new);
     commands.put("detokenize", Detokenize::new);
+    commands.put("render", Render::new);
     commands.put("inspect", Inspect::new);
     commands.put("merge", Merge::new);
     commands.put("quantize", Quantize::new);

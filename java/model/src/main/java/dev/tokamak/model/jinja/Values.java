@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.model.jinja;
 
+import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -36,6 +37,8 @@ final class Values {
       case Integer i -> i.longValue();
       case Long l -> l;
       case BigInteger b -> Numbers.of(b);
+      // as JSON readers give numbers: with a point or an exponent it is a float
+      case BigDecimal d when d.scale() == 0 -> Numbers.of(d.toBigIntegerExact());
       case Number n -> n.doubleValue();
       case List<?> list -> {
         var items = new ArrayList<Object>(list.size());

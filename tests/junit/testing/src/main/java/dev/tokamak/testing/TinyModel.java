@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.SplittableRandom;
 
 /**
@@ -37,17 +38,27 @@ public final class TinyModel {
   private record Weights(String name, int[] shape, float[] values) {}
 
   private final SplittableRandom random;
+  private final Optional<String> template;
   private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
   private final DataOutputStream out = new DataOutputStream(bytes);
   private final List<Weights> tensors = new ArrayList<>();
 
-  private TinyModel(long seed) {
+  private TinyModel(long seed, Optional<String> template) {
     random = new SplittableRandom(seed);
+    this.template = template;
   }
 
   /** Writes the model; the last four bytes are the last weight of {@code output_norm.weight}. */
   public static Path write(Path file, long seed) throws IOException {
-    TinyModel model = new TinyModel(seed);
+    return write(file, new TinyModel(seed, Optional.empty()));
+  }
+
+  /** As above, with a chat template. */
+  public static Path write(Path file, long seed, String template) throws IOException {
+    return write(file, new TinyModel(seed, Optional.of(template)));
+  }
+
+  private static Path write(Path file, TinyModel model) throws IOException {
     model.weights();
     model.header();
     model.data();
@@ -95,7 +106,7 @@ public final class TinyModel {
     out.writeBytes("GGUF");
     int32(3);
     int64(tensors.size());
-    int64(13);
+    int64(template.isPresent() ? 14 : 13);
     stringKey("general.architecture", "llama");
     intKey("llama.context_length", CONTEXT);
     intKey("llama.block_count", LAYERS);
@@ -105,6 +116,9 @@ public final class TinyModel {
     intKey("llama.attention.head_count_kv", KV_HEADS);
     key("llama.attention.layer_norm_rms_epsilon", FLOAT32);
     int32(Float.floatToIntBits(1e-5f));
+    if (template.isPresent()) {
+      stringKey("tokenizer.chat_template", template.get());
+    }
     stringKey("tokenizer.ggml.model", "llama");
     intKey("tokenizer.ggml.bos_token_id", 1);
     arrayKey("tokenizer.ggml.tokens", STRING);
