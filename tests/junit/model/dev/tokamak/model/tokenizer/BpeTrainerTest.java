@@ -210,8 +210,7 @@ class BpeTrainerTest {
   @Test
   void sizesAndNamesThatDoNotFit() {
     assertThatThrownBy(() -> new BpeTrainer(258, ControlTokens.chat(), "qwen2"))
-        .hasMessage(
-            "vocabulary of 258: expected 259 (256 bytes and 3 control tokens) to 1048576");
+        .hasMessage("vocabulary of 258: expected 259 (256 bytes and 3 control tokens) to 1048576");
     assertThatThrownBy(() -> new BpeTrainer(Integer.MAX_VALUE, NONE, "qwen2"))
         .hasMessageContaining("expected 256 (256 bytes and 0 control tokens) to 1048576");
     assertThatThrownBy(() -> new BpeTrainer(300, NONE, "qwen9"))

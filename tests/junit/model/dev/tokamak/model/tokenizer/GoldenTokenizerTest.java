@@ -77,7 +77,9 @@ class GoldenTokenizerTest {
     assertThat(cases.size()).isGreaterThan(100);
     for (JsonNode test : cases) {
       String text = test.get("text").asString();
-      assertThat(tokenizer.encode(text, false, true)).as(text).containsExactly(ids(test.get("ids")));
+      assertThat(tokenizer.encode(text, false, true))
+          .as(text)
+          .containsExactly(ids(test.get("ids")));
     }
   }
 
@@ -102,8 +104,7 @@ class GoldenTokenizerTest {
       assertThat(tokenizer.encode(text, false, true)).as(text).containsExactly(ids);
       assertThat(tokenizer.encode(text, true, true)).as(text).containsExactly(whole);
       assertThat(written.encode(text, true, true)).as(text).containsExactly(whole);
-      String decoded =
-          test.get("decoded").isBoolean() ? text : test.get("decoded").asString();
+      String decoded = test.get("decoded").isBoolean() ? text : test.get("decoded").asString();
       // Known difference: the space in front of a text is left out after control tokens too.
       boolean spaced = golden.equals("tok512") && text.matches("(<[a-z/]+>)+\n");
       assertThat(tokenizer.decodeWithSpecial(ids)).isEqualTo(spaced ? text : decoded);

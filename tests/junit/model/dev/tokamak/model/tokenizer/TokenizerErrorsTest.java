@@ -41,8 +41,8 @@ class TokenizerErrorsTest {
         bpe().metadata().with("tokenizer.ggml.model", model),
         "model: '"
             + model
-            + "' is not supported; supported: 'llama' (SentencePiece), 'gpt2' (BPE), 't5' (Unigram),"
-            + " 'bert' (WordPiece)");
+            + "' is not supported; supported: 'llama' (SentencePiece), 'gpt2' (BPE), 't5'"
+            + " (Unigram), 'bert' (WordPiece)");
   }
 
   @Test

@@ -19,8 +19,8 @@ import tools.jackson.databind.json.JsonMapper;
  */
 class TokenizerFileTest {
   /**
-   * Where Hugging Face's tokenizers differ from the SentencePiece model that the file was made of: a
-   * text that begins with its sign for a space, and the name of a byte token.
+   * Where Hugging Face's tokenizers differ from the SentencePiece model that the file was made of:
+   * a text that begins with its sign for a space, and the name of a byte token.
    */
   private static final List<String> NOT_SENTENCE_PIECES = List.of("▁a▁b", "<0x41>");
 

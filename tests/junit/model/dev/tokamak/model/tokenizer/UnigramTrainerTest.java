@@ -160,9 +160,7 @@ class UnigramTrainerTest {
     Map<String, Long> characters = new TreeMap<>(Map.of("a", 8L, "b", 5L));
     var model =
         new PieceModel(
-            words,
-            characters,
-            List.of(new SeedPieces.Seed("ab", 5), new SeedPieces.Seed("ba", 3)));
+            words, characters, List.of(new SeedPieces.Seed("ab", 5), new SeedPieces.Seed("ba", 3)));
     double a = model.probability(0);
     double b = model.probability(1);
     double ab = model.probability(2);
@@ -194,8 +192,7 @@ class UnigramTrainerTest {
         .hasMessage(
             "vocabulary of 265: the text has 11 different characters, expected at least 271");
     assertThatThrownBy(() -> trained(List.of("ab ab ab"), 300))
-        .hasMessageMatching(
-            "vocabulary of 300: the text is too small, it gives 26[0-9] tokens");
+        .hasMessageMatching("vocabulary of 300: the text is too small, it gives 26[0-9] tokens");
     assertThatThrownBy(() -> new UnigramTrainer(300, ControlTokens.chat(), "gpt-2").train())
         .hasMessage("vocabulary of 300: the text is too small, it gives 261 tokens");
     var names = new ControlTokens(List.of("<0x41>"), Optional.empty(), Optional.empty(), false);

@@ -18,6 +18,7 @@ import java.util.OptionalInt;
  */
 public final class Bpe extends Tokenizer {
   static final String PRE = "tokenizer.ggml.pre";
+
   /** NFC, NFD, NFKC or NFKD: how Tokamak's own files say that a text is brought into it first. */
   static final String NORMALIZER = "tokenizer.tokamak.normalizer";
 

@@ -64,8 +64,7 @@ public final class BpeTrainer implements TokenizerTrainer {
             (part, words) ->
                 preTokenizer
                     .splitter(part)
-                    .split(
-                        0, part.length(), (from, to) -> words.word(part.substring(from, to))));
+                    .split(0, part.length(), (from, to) -> words.word(part.substring(from, to))));
   }
 
   @Override

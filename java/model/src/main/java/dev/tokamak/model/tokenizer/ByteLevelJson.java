@@ -22,12 +22,18 @@ final class ByteLevelJson {
    */
   private static final Map<List<String>, List<String>> NAMES =
       Map.of(
-          List.of(GPT2), List.of("", "gpt-2"),
-          List.of("Digits", GPT2), List.of("", "starcoder"),
-          List.of(words("\\p{N}")), List.of("", "qwen2"),
-          List.of(words("\\p{N}{1,3}")), List.of("llama-bpe", "dbrx"),
-          List.of(cased("", "\\p{N}")), List.of("tekken", ""),
-          List.of(cased(CONTRACTIONS + "?", "\\p{N}{1,3}")), List.of("", "gpt-4o"),
+          List.of(GPT2),
+          List.of("", "gpt-2"),
+          List.of("Digits", GPT2),
+          List.of("", "starcoder"),
+          List.of(words("\\p{N}")),
+          List.of("", "qwen2"),
+          List.of(words("\\p{N}{1,3}")),
+          List.of("llama-bpe", "dbrx"),
+          List.of(cased("", "\\p{N}")),
+          List.of("tekken", ""),
+          List.of(cased(CONTRACTIONS + "?", "\\p{N}{1,3}")),
+          List.of("", "gpt-4o"),
           List.of(
               "\\p{N}{1,3}",
               "[一-龥぀-ゟ゠-ヿ]+",
@@ -93,8 +99,7 @@ final class ByteLevelJson {
         }
         case "Split" -> {
           TokenizerJson.require(step, "behavior", "Isolated", "Removed");
-          TokenizerJson.require(
-              step, "invert", step.get("behavior").string().equals("Removed"));
+          TokenizerJson.require(step, "invert", step.get("behavior").string().equals("Removed"));
           steps.add(step.get("pattern").get("Regex").string());
         }
         default -> throw type.error(type.string() + " is not supported");
@@ -142,7 +147,8 @@ final class ByteLevelJson {
         }
         for (JsonValue token : pair) {
           if (token.string().indexOf(' ') >= 0) {
-            throw token.error("a token with a space in it is not supported: '" + token.string() + "'");
+            throw token.error(
+                "a token with a space in it is not supported: '" + token.string() + "'");
           }
         }
         out.add(pair.get(0).string() + " " + pair.get(1).string());

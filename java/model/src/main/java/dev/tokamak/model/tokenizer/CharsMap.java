@@ -10,10 +10,10 @@ import java.util.Optional;
  *
  * <p>Layout, little-endian: the size in bytes of a trie (uint32), the trie, then replacements, each
  * with a zero byte behind. The trie is a double array of 32-bit units (Yata et al. 2007, as in
- * darts-clone): bits 0–7 the label that leads to the unit; bit 8 whether a sequence ends here, whose
- * unit then is at label 0; bits 10–30, shifted left by another 8 where bit 9 is set, what a unit's
- * own index is to be XORed with, and then with a label, for the child's index. A unit that ends a
- * sequence has bit 31 set and the replacement's place in bits 0–30.
+ * darts-clone): bits 0–7 the label that leads to the unit; bit 8 whether a sequence ends here,
+ * whose unit then is at label 0; bits 10–30, shifted left by another 8 where bit 9 is set, what a
+ * unit's own index is to be XORed with, and then with a label, for the child's index. A unit that
+ * ends a sequence has bit 31 set and the replacement's place in bits 0–30.
  */
 final class CharsMap {
   private static final int HEADER = 4;
@@ -102,7 +102,9 @@ final class CharsMap {
     return out.toArray();
   }
 
-  /** The longest sequence at a place: its length, shifted left by 32, and its replacement; or -1. */
+  /**
+   * The longest sequence at a place: its length, shifted left by 32, and its replacement; or -1.
+   */
   private long longest(byte[] utf8, int from) {
     long found = -1;
     int node = offset(units[0]);

@@ -8,8 +8,8 @@ import java.util.Optional;
 
 /**
  * The tokens that a new vocabulary has besides text. They are found in a text only where that is
- * asked for ({@link Tokenizer#encode}); tokens of well-known names, {@code <|endoftext|>} and {@code
- * <|im_end|>} among them, end a generation ({@link Tokenizer#isEnd}).
+ * asked for ({@link Tokenizer#encode}); tokens of well-known names, {@code <|endoftext|>} and
+ * {@code <|im_end|>} among them, end a generation ({@link Tokenizer#isEnd}).
  *
  * @param names their texts, in the order of their ids
  * @param bos the one of them that begins a text

@@ -35,9 +35,10 @@ record JsonValue(String source, String place, Object value) {
       }
       return new JsonValue(source, "", value);
     } catch (JacksonException e) {
-      int line = e.getLocation() == null ? 0 : e.getLocation().getLineNr();
-      throw FormatException.at(
-          source, "line " + line, "not valid JSON: " + e.getOriginalMessage());
+      String problem = "not valid JSON: " + e.getOriginalMessage();
+      throw e.getLocation() == null
+          ? new FormatException(source + ": " + problem)
+          : FormatException.at(source, "line " + e.getLocation().getLineNr(), problem);
     }
   }
 
@@ -73,7 +74,8 @@ record JsonValue(String source, String place, Object value) {
 
   /** The member of a name; null's members are null. */
   JsonValue get(String name) {
-    return new JsonValue(source, place.isEmpty() ? name : place + "." + name, isNull() ? null : map().get(name));
+    return new JsonValue(
+        source, place.isEmpty() ? name : place + "." + name, isNull() ? null : map().get(name));
   }
 
   String string() {
@@ -117,10 +119,11 @@ record JsonValue(String source, String place, Object value) {
 
   /** The members of an object, in order. */
   void forEach(BiConsumer<String, JsonValue> action) {
-    map().forEach(
-        (name, member) ->
-            action.accept(
-                String.valueOf(name), new JsonValue(source, place + "." + name, member)));
+    map()
+        .forEach(
+            (name, member) ->
+                action.accept(
+                    String.valueOf(name), new JsonValue(source, place + "." + name, member)));
   }
 
   private Map<?, ?> map() {
@@ -129,7 +132,8 @@ record JsonValue(String source, String place, Object value) {
 
   private <T> T expect(T found, String what) {
     if (found == null) {
-      throw error(isNull() ? "missing, expected " + what : "expected " + what + ", found " + label());
+      throw error(
+          isNull() ? "missing, expected " + what : "expected " + what + ", found " + label());
     }
     return found;
   }

@@ -31,8 +31,7 @@ final class PieceModel {
    * @param words how often each word stands; of at most 32 characters, all of them pieces
    * @param characters single characters and how often they stand
    */
-  PieceModel(
-      Map<String, Long> words, Map<String, Long> characters, List<SeedPieces.Seed> seeds) {
+  PieceModel(Map<String, Long> words, Map<String, Long> characters, List<SeedPieces.Seed> seeds) {
     words.forEach(
         (word, count) -> {
           this.words.add(word.getBytes(StandardCharsets.UTF_8));
@@ -154,7 +153,8 @@ final class PieceModel {
     for (int i = characters; i < size(); i++) {
       order.add(i);
     }
-    order.sort(Comparator.<Integer>comparingDouble(i -> -probabilities[i]).thenComparingInt(i -> i));
+    order.sort(
+        Comparator.<Integer>comparingDouble(i -> -probabilities[i]).thenComparingInt(i -> i));
     keep(order.subList(0, Math.min(order.size(), most - characters)));
   }
 

@@ -93,7 +93,12 @@ final class ProtoReader {
     long length = varint();
     if (length < 0 || length > end - at) {
       throw error(
-          "field " + field + ": " + Long.toUnsignedString(length) + " bytes, " + (end - at)
+          "field "
+              + field
+              + ": "
+              + Long.toUnsignedString(length)
+              + " bytes, "
+              + (end - at)
               + " are left");
     }
     return (int) length;
@@ -101,8 +106,8 @@ final class ProtoReader {
 
   private void require(int expected, String what) {
     if (type != expected) {
-      throw error("field " + field + ": expected " + what + " (type " + expected + "), found type "
-          + type);
+      throw error(
+          "field " + field + ": expected " + what + " (type " + expected + "), found type " + type);
     }
   }
 

@@ -66,8 +66,7 @@ final class SeedPieces {
     for (int length = 2; length <= LONGEST; length++) {
       all.collect(length, seeds);
     }
-    seeds.sort(
-        Comparator.comparingLong(Seed::score).reversed().thenComparing(Seed::piece));
+    seeds.sort(Comparator.comparingLong(Seed::score).reversed().thenComparing(Seed::piece));
     return seeds.size() > most ? seeds.subList(0, most) : seeds;
   }
 

@@ -27,7 +27,9 @@ public final class SentencePiece extends Tokenizer {
   private final Optional<CharsMap> charsMap;
 
   SentencePiece(Metadata metadata) {
-    super(metadata, new Defaults(OptionalInt.of(1), OptionalInt.of(2), OptionalInt.of(0), true, false));
+    super(
+        metadata,
+        new Defaults(OptionalInt.of(1), OptionalInt.of(2), OptionalInt.of(0), true, false));
     this.addSpace = metadata.bool(ADD_SPACE).orElse(true);
     this.removeSpaces = metadata.bool(REMOVE_SPACES).orElse(false);
     this.ranks = ranks(scores(metadata, vocabulary));

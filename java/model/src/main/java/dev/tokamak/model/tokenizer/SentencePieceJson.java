@@ -12,8 +12,8 @@ import java.util.Set;
 
 /**
  * A {@code tokenizer.json} that was made from a SentencePiece model, BPE or Unigram. Texts are
- * tokenized as by that model, also where Hugging Face's Unigram does not: a space goes in front of a
- * text that begins with {@code ▁}, and the name of a byte token is text.
+ * tokenized as by that model, also where Hugging Face's Unigram does not: a space goes in front of
+ * a text that begins with {@code ▁}, and the name of a byte token is text.
  */
 final class SentencePieceJson {
   private static final String SPACE = "▁";
@@ -58,8 +58,7 @@ final class SentencePieceJson {
           .error("expected Replace ' ' by '▁', or Prepend '▁' before it, for a BPE model");
     }
     replacesSpaces(steps.getLast(), " ", SPACE);
-    for (JsonValue step :
-        TokenizerJson.steps(json.file.get("pre_tokenizer"), "pretokenizers")) {
+    for (JsonValue step : TokenizerJson.steps(json.file.get("pre_tokenizer"), "pretokenizers")) {
       TokenizerJson.require(step, "type", "Split");
       TokenizerJson.require(step.get("pattern"), "String", " ");
     }
@@ -168,7 +167,9 @@ final class SentencePieceJson {
       int space = line.indexOf(' ');
       String made = line.substring(0, Math.max(space, 0)) + line.substring(space + 1);
       Integer id = ids.get(made);
-      if (space < 1 || space == line.length() - 1 || id == null
+      if (space < 1
+          || space == line.length() - 1
+          || id == null
           || !ids.containsKey(line.substring(0, space))
           || !ids.containsKey(line.substring(space + 1))) {
         throw places.get(i).error("expected two tokens that make a third, found '" + line + "'");

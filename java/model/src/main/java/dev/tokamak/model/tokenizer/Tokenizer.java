@@ -88,7 +88,9 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece, Unigram, Word
 
   /**
    * The tokenizer in a file, whatever its name: a GGUF file, with or without weights; a {@code
-   * tokenizer.json}; a SentencePiece {@code .model}; or a folder with one of the latter two.
+   * tokenizer.json}, with the {@code tokenizer_config.json} beside it, if there is one, for what
+   * begins and ends a text and for the chat template; a SentencePiece {@code .model}; or a folder
+   * with one of the latter two.
    *
    * @throws FormatException if the file is none of these, is not sound, or asks for what is not
    *     supported
@@ -266,8 +268,8 @@ public abstract sealed class Tokenizer permits Bpe, SentencePiece, Unigram, Word
   }
 
   /**
-   * The keys {@code tokenizer.*} that {@link #of} makes the same tokenizer from; what a model's file
-   * says of its tokenizer.
+   * The keys {@code tokenizer.*} that {@link #of} makes the same tokenizer from; what a model's
+   * file says of its tokenizer.
    */
   public final Metadata metadata() {
     return metadata;

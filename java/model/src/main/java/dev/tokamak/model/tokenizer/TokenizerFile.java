@@ -11,7 +11,10 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 
-/** A file that holds a tokenizer, as the metadata that a GGUF file of it has. */
+/**
+ * A file that holds a tokenizer, as the metadata that a GGUF file of it has. A {@code
+ * tokenizer_config.json} beside a {@code tokenizer.json} adds what that leaves open.
+ */
 final class TokenizerFile {
   private static final int LARGEST = 1 << 28;
   private static final int FIRST_PIECE = 0x0a; // field 1 of a SentencePiece file, which is bytes
@@ -30,15 +33,15 @@ final class TokenizerFile {
           return file.metadata();
         }
       }
-      if (Files.size(path) > LARGEST) {
-        throw new FormatException(
-            path + ": " + Files.size(path) + " bytes: no tokenizer is larger than " + LARGEST);
-      }
-      byte[] bytes = Files.readAllBytes(path);
+      byte[] bytes = bytes(path);
       String source = path.getFileName().toString();
       int first = firstNonSpace(bytes);
       if (first == '{') {
-        return TokenizerJson.read(bytes, source);
+        Metadata tokenizer = TokenizerJson.read(bytes, source);
+        Path config = path.resolveSibling("tokenizer_config.json");
+        return Files.exists(config)
+            ? TokenizerConfig.add(tokenizer, bytes(config), config.getFileName().toString())
+            : tokenizer;
       }
       if (bytes.length > 0 && bytes[0] == FIRST_PIECE) {
         return SentencePieceFile.read(bytes, source);
@@ -50,6 +53,14 @@ final class TokenizerFile {
     }
     throw new FormatException(
         path + ": no tokenizer: expected a GGUF file, a tokenizer.json or a SentencePiece .model");
+  }
+
+  private static byte[] bytes(Path path) throws IOException {
+    if (Files.size(path) > LARGEST) {
+      throw new FormatException(
+          path + ": " + Files.size(path) + " bytes: no tokenizer is larger than " + LARGEST);
+    }
+    return Files.readAllBytes(path);
   }
 
   private static boolean startsAsGguf(Path path) throws IOException {

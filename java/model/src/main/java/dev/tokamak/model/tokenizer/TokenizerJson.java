@@ -76,8 +76,7 @@ final class TokenizerJson {
     if (json.keys.get(SentencePiece.SCORES) instanceof float[] scores) {
       json.keys.put(SentencePiece.SCORES, Arrays.copyOf(scores, json.size()));
     }
-    json.keys.put(
-        Vocabulary.KINDS, json.kinds.stream().mapToInt(TokenKind::code).toArray());
+    json.keys.put(Vocabulary.KINDS, json.kinds.stream().mapToInt(TokenKind::code).toArray());
     return Metadata.of(source, json.keys);
   }
 

@@ -2,8 +2,8 @@
 package dev.tokamak.model.tokenizer;
 
 /**
- * Makes a vocabulary of a given size from documents. The same documents, in any order, give the same
- * vocabulary. Not to be shared between threads.
+ * Makes a vocabulary of a given size from documents. The same documents, in any order, give the
+ * same vocabulary. Not to be shared between threads.
  */
 public sealed interface TokenizerTrainer permits BpeTrainer, UnigramTrainer {
   /**

@@ -34,8 +34,7 @@ public final class Unigram extends Tokenizer {
   Unigram(Metadata metadata) {
     super(
         metadata,
-        new Defaults(
-            OptionalInt.empty(), OptionalInt.of(1), OptionalInt.of(2), false, true));
+        new Defaults(OptionalInt.empty(), OptionalInt.of(1), OptionalInt.of(2), false, true));
     this.addSpace = metadata.bool(SentencePiece.ADD_SPACE).orElse(false);
     this.removeSpaces = metadata.bool(SentencePiece.REMOVE_SPACES).orElse(false);
     this.charsMap = SentencePiece.charsMap(metadata);

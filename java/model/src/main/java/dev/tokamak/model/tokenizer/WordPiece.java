@@ -8,14 +8,14 @@ import java.util.OptionalInt;
 
 /**
  * BERT's WordPiece ({@code tokenizer.ggml.model = bert}): a text is split at white space,
- * punctuation and ideographs, and each word is written by the longest token that it begins with, the
- * longest that the rest begins with, and so on. A word of which some rest begins with no token, or
- * of more than 100 characters, is unknown as a whole. Tokens that begin a word are written with
+ * punctuation and ideographs, and each word is written by the longest token that it begins with,
+ * the longest that the rest begins with, and so on. A word of which some rest begins with no token,
+ * or of more than 100 characters, is unknown as a whole. Tokens that begin a word are written with
  * {@code ▁} in front.
  *
  * <p>Before, control characters are left out, and, where the model has no capitals, letters made
- * small and accents taken away. So decoding gives words, not the text: it puts a space between them,
- * but none before {@code .}, {@code ?}, {@code !} and {@code ,}.
+ * small and accents taken away. So decoding gives words, not the text: it puts a space between
+ * them, but none before {@code .}, {@code ?}, {@code !} and {@code ,}.
  */
 public final class WordPiece extends Tokenizer {
   static final String LOWERCASE = "tokenizer.tokamak.lowercase";
@@ -28,8 +28,7 @@ public final class WordPiece extends Tokenizer {
   WordPiece(Metadata metadata) {
     super(
         withSeparatorAsEos(metadata),
-        new Defaults(
-            OptionalInt.of(101), OptionalInt.of(102), OptionalInt.of(100), true, true));
+        new Defaults(OptionalInt.of(101), OptionalInt.of(102), OptionalInt.of(100), true, true));
     this.lowercase = metadata.bool(LOWERCASE).orElse(true);
     this.longestToken = vocabulary.longest();
   }
@@ -60,8 +59,11 @@ public final class WordPiece extends Tokenizer {
     String text = vocabulary.text(id);
     boolean word = text.startsWith(WORD);
     String bare = word ? text.substring(WORD.length()) : text;
-    boolean close = bare.startsWith(".") || bare.startsWith("?") || bare.startsWith("!")
-        || bare.startsWith(",");
+    boolean close =
+        bare.startsWith(".")
+            || bare.startsWith("?")
+            || bare.startsWith("!")
+            || bare.startsWith(",");
     return (word && !close ? " " + bare : bare).getBytes(StandardCharsets.UTF_8);
   }
 
@@ -155,11 +157,7 @@ public final class WordPiece extends Tokenizer {
 
   private static boolean isOther(int c) {
     return switch (Character.getType(c)) {
-      case Character.CONTROL,
-              Character.FORMAT,
-              Character.PRIVATE_USE,
-              Character.SURROGATE ->
-          true;
+      case Character.CONTROL, Character.FORMAT, Character.PRIVATE_USE, Character.SURROGATE -> true;
       default -> false;
     };
   }
@@ -170,12 +168,12 @@ public final class WordPiece extends Tokenizer {
     }
     return switch (Character.getType(c)) {
       case Character.CONNECTOR_PUNCTUATION,
-              Character.DASH_PUNCTUATION,
-              Character.START_PUNCTUATION,
-              Character.END_PUNCTUATION,
-              Character.INITIAL_QUOTE_PUNCTUATION,
-              Character.FINAL_QUOTE_PUNCTUATION,
-              Character.OTHER_PUNCTUATION ->
+          Character.DASH_PUNCTUATION,
+          Character.START_PUNCTUATION,
+          Character.END_PUNCTUATION,
+          Character.INITIAL_QUOTE_PUNCTUATION,
+          Character.FINAL_QUOTE_PUNCTUATION,
+          Character.OTHER_PUNCTUATION ->
           true;
       default -> false;
     };

@@ -38,7 +38,8 @@ final class WordPieceJson {
     JsonValue unknown = model.get("unk_token");
     json.id("unknown", unknown);
     rewrite();
-    json.token((int) json.keys.get(Tokenizer.idKey("unknown")), unknown.string(), TokenKind.UNKNOWN);
+    json.token(
+        (int) json.keys.get(Tokenizer.idKey("unknown")), unknown.string(), TokenKind.UNKNOWN);
   }
 
   /** GGUF files mark the pieces that begin a word, not those inside one. */
@@ -52,9 +53,7 @@ final class WordPieceJson {
       if (json.kind(id) == TokenKind.NORMAL && !added.contains(text)) {
         boolean inside = text.startsWith(INSIDE) && text.length() > INSIDE.length();
         json.token(
-            id,
-            inside ? text.substring(INSIDE.length()) : WordPiece.WORD + text,
-            TokenKind.NORMAL);
+            id, inside ? text.substring(INSIDE.length()) : WordPiece.WORD + text, TokenKind.NORMAL);
       }
     }
   }

@@ -42,9 +42,9 @@
  * </table>
  *
  * <p>Two keys are Tokamak's own, for what a {@code tokenizer.json} says and GGUF has no key for;
- * llama.cpp passes over them: {@code tokenizer.tokamak.normalizer} (gpt2: NFC, NFD, NFKC or NFKD, to
- * which a text is brought first) and {@code tokenizer.tokamak.lowercase} (bert: whether letters are
- * made small; left out: true).
+ * llama.cpp passes over them: {@code tokenizer.tokamak.normalizer} (gpt2: NFC, NFD, NFKC or NFKD,
+ * to which a text is brought first) and {@code tokenizer.tokamak.lowercase} (bert: whether letters
+ * are made small; left out: true).
  *
  * <p>Behaviour is that of llama.cpp where the model's own tokenizer does not say otherwise. Known
  * differences: of overlapping special tokens the leftmost is taken (llama.cpp: the longest in the
