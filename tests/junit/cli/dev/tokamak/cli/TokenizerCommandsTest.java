@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.tokamak.testing.TestData;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import tools.jackson.databind.JsonNode;
 
@@ -18,8 +19,7 @@ class TokenizerCommandsTest {
     JsonNode json = Cli.run("tokenize", "-m", Cli.stories(), "-p", "Once upon", "--json").json();
     assertThat(json.toString())
         .isEqualTo("{\"tokens\":[1,403,407],\"pieces\":[\"<s>\",\"▁Once\",\"▁upon\"]}");
-    assertThat(
-            Cli.runWith(utf8("Once upon"), "tokenize", "-m", Cli.stories(), "--json").json())
+    assertThat(Cli.runWith(utf8("Once upon"), "tokenize", "-m", Cli.stories(), "--json").json())
         .isEqualTo(json);
     assertThat(Cli.run("tokenize", "-m", Cli.stories(), "-p", "Once upon", "--no-bos").done().out())
         .isEqualTo("    403  \"▁Once\"\n    407  \"▁upon\"\n");
@@ -28,6 +28,26 @@ class TokenizerCommandsTest {
         .contains("\"-\"");
     assertThat(Cli.run("tokenize", "-m", Cli.stories(), "-p", "", "--json").json().get("tokens"))
         .hasSize(1);
+  }
+
+  @Test
+  void tokenizersOfOtherKindsOfFiles() {
+    Path files = CaseFiles.path("tokenizer/files");
+    String json = files.resolve("bpe-qwen2.json").toString();
+    JsonNode tokens = Cli.run("tokenize", "-m", json, "-p", "loka", "--json").json();
+    assertThat(tokens.get("pieces").toString())
+        .isEqualTo("[\"<|im_start|>\",\"lo\",\"ka\",\"<|im_end|>\"]");
+    String model = files.resolve("unigram.model").toString();
+    tokens = Cli.run("tokenize", "-m", model, "-p", "loka 日", "--json").json();
+    assertThat(tokens.get("pieces").toString())
+        .isEqualTo("[\"▁lo\",\"ka\",\"▁\",\"<0xE6>\",\"<0x97>\",\"<0xA5>\"]");
+    String ids = tokens.get("tokens").toString().replaceAll("[\\[\\]]", "");
+    assertThat(
+            Cli.run("detokenize", "-m", model, "--tokens", ids, "--json")
+                .json()
+                .get("text")
+                .asString())
+        .isEqualTo("loka 日");
   }
 
   @Test
@@ -70,8 +90,7 @@ class TokenizerCommandsTest {
       assertThat(result.err()).startsWith("tokamak: standard input: line 2: ").hasLineCount(1);
       assertThat(result.out().lines()).hasSize(1);
     }
-    Cli.Result ids =
-        Cli.runWith(utf8("[1,\"x\"]"), "detokenize", "-m", Cli.stories(), "--jsonl");
+    Cli.Result ids = Cli.runWith(utf8("[1,\"x\"]"), "detokenize", "-m", Cli.stories(), "--jsonl");
     assertThat(ids.err()).contains("line 1: expected an array of token ids");
     byte[] notUtf8 = {'"', 'a', (byte) 0xc3, '"'};
     assertThat(Cli.runWith(notUtf8, "tokenize", "-m", Cli.stories(), "--jsonl").err())
