@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.tokamak.model.tokenizer.Tokenizer;
+import dev.tokamak.model.tokenizer.Unigram;
 import dev.tokamak.train.ConfigException;
 import dev.tokamak.train.Stage;
 import dev.tokamak.train.TrainConfig;
@@ -26,8 +27,14 @@ class NewTokenizerTest {
     return TrainConfig.of(
         Stage.PRETRAIN,
         Map.of(
-            "model", Map.of("layers", 1, "dim", 8, "heads", 2, "context", 256),
-            "tokenizer", tokenizer, "data", Map.of("train", file.toString()), "steps", 1),
+            "model",
+            Map.of("layers", 1, "dim", 8, "heads", 2, "context", 256),
+            "tokenizer",
+            tokenizer,
+            "data",
+            Map.of("train", file.toString()),
+            "steps",
+            1),
         "a.yaml");
   }
 
@@ -43,6 +50,22 @@ class NewTokenizerTest {
     for (int id = 0; id < 270; id++) {
       assertThat(again.piece(id)).isEqualTo(tokenizer.piece(id));
     }
+  }
+
+  @Test
+  void aUnigramTokenizerIsTrainedToo() throws IOException {
+    Tokenizer tokenizer = NewTokenizer.of(config(Map.of("train", "unigram", "vocab", 274)));
+    assertThat(tokenizer).isInstanceOf(Unigram.class);
+    assertThat(tokenizer.vocabularySize()).isEqualTo(274);
+    assertThat(tokenizer.decode(tokenizer.encode("the cat", false, false))).isEqualTo("the cat");
+  }
+
+  @Test
+  void aVocabularyWithoutRoomForTheBytesIsSaid() throws IOException {
+    TrainConfig config = config(Map.of("train", "unigram", "vocab", 260));
+    assertThatThrownBy(() -> NewTokenizer.of(config))
+        .isInstanceOf(ConfigException.class)
+        .hasMessageStartingWith("a.yaml: tokenizer.vocab: vocabulary of 260: expected more than ");
   }
 
   @Test

@@ -5,6 +5,7 @@ import dev.tokamak.model.tokenizer.BpeTrainer;
 import dev.tokamak.model.tokenizer.ControlTokens;
 import dev.tokamak.model.tokenizer.Tokenizer;
 import dev.tokamak.model.tokenizer.TokenizerTrainer;
+import dev.tokamak.model.tokenizer.UnigramTrainer;
 import dev.tokamak.train.ConfigException;
 import dev.tokamak.train.ConfigKey.Weighted;
 import dev.tokamak.train.TrainConfig;
@@ -35,17 +36,15 @@ public final class NewTokenizer {
     List<String> names = new ArrayList<>(chat.names());
     names.addAll(origin.special());
     var control = new ControlTokens(names, chat.bos(), chat.eos(), chat.addBos());
-    TokenizerTrainer trainer =
-        switch (origin.algorithm()) {
-          case BPE -> new BpeTrainer(origin.vocabulary(), control, origin.split());
-          case UNIGRAM ->
-              throw new ConfigException(
-                  config.source(), "tokenizer.train", "found unigram, expected bpe");
-        };
-    for (Weighted file : config.data().train()) {
-      Documents.read(file.file(), (text, _) -> trainer.add(text));
-    }
     try {
+      TokenizerTrainer trainer =
+          switch (origin.algorithm()) {
+            case BPE -> new BpeTrainer(origin.vocabulary(), control, origin.split());
+            case UNIGRAM -> new UnigramTrainer(origin.vocabulary(), control, origin.split());
+          };
+      for (Weighted file : config.data().train()) {
+        Documents.read(file.file(), (text, _) -> trainer.add(text));
+      }
       return trainer.train();
     } catch (IllegalArgumentException e) {
       throw new ConfigException(config.source(), "tokenizer.vocab", e.getMessage());
