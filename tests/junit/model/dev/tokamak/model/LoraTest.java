@@ -208,6 +208,16 @@ class LoraTest {
         "tensor blk.0.attn_q.weight.lora_b: expected pairs of NAME.lora_a and NAME.lora_b");
   }
 
+  @Test
+  void adaptersAreNoModel() throws IOException {
+    Path lora = adapters(golden("llama-f32"), Lora.of(1, 1));
+    assertThatThrownBy(() -> Logits.open(lora, "reference"))
+        .isInstanceOf(FormatException.class)
+        .hasMessage(
+            "lora.gguf: metadata key general.type: these are adapters, to be added to their model"
+                + " (--lora), and no model themselves");
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"F32", "F16", "BF16", "Q8_0", "Q4_0"})
   void quantizingGivesTheTypeAskedFor(QuantType type) throws IOException {

@@ -113,7 +113,7 @@ final class ModelArguments {
             choice.backend().name(),
             choice.reason(),
             choice.backend().description(),
-            path.getFileName(),
+            lora == null ? path.getFileName() : path.getFileName() + " with " + lora.getFileName(),
             capacity.context(),
             name(capacity.cacheType()),
             model.loadSeconds());

@@ -16,6 +16,12 @@ public final class Families {
 
   /** The family that a file's {@code general.architecture} names. */
   public static Family of(ModelFile file) {
+    if (file.metadata().string("general.type").filter("adapter"::equals).isPresent()) {
+      throw FormatException.at(
+          file.source(),
+          "metadata key general.type",
+          "these are adapters, to be added to their model (--lora), and no model themselves");
+    }
     String name = file.metadata().requireString("general.architecture");
     return find(name)
         .orElseThrow(
