@@ -147,7 +147,11 @@ def main():
     tokenizer.add_special_tokens([AddedToken(t, normalized=False) for t in ["<unk>", "<s>", "</s>"]])
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A", special_tokens=[("<s>", 1)])
-    jsons["bpe-sentencepiece"] = save("bpe-sentencepiece", tokenizer)
+    jsons["bpe-sentencepiece"] = Tokenizer.from_str(save("bpe-sentencepiece", tokenizer).to_str())
+
+    tokenizer.normalizer = None
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    jsons["bpe-metaspace"] = save("bpe-metaspace", tokenizer)
 
     unigram = processors_["unigram"]
     with open(os.path.join(HERE, "unigram.model"), "rb") as file:

@@ -76,6 +76,8 @@ class TokenizerJsonTest {
           unigram   | "Precompiled"         | "NFKC"          | normalizer.normalizers[0].type: NFKC is not supported
           bpe-sentencepiece | "Prepend"     | "Append"        | normalizer: expected Replace ' ' by '▁', or Prepend '▁' before it, for a BPE model
           bpe-sentencepiece | {"type":"ByteFallback"}, | `` | decoder: expected ByteFallback where model.byte_fallback is true
+          bpe-metaspace | "first"           | "always"        | pre_tokenizer.prepend_scheme: always is not supported
+          bpe-metaspace | "split":false     | "split":true    | pre_tokenizer.split: true is not supported
           bpe-sentencepiece | <0x7A>        | <0x7a>          | model.byte_fallback: true needs tokens <0x00> to <0xFF>; there are 255
           """)
   void refused(String file, String text, String other, String problem) throws IOException {
@@ -88,6 +90,50 @@ class TokenizerJsonTest {
     assertThatThrownBy(() -> Tokenizer.open(changed))
         .isInstanceOf(FormatException.class)
         .hasMessage("changed.json: " + problem.replace("\\\"", "\""));
+  }
+
+  /** The patterns as the models' publishers write them, and the name that GGUF has for each. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiterString = " <- ",
+      quoteCharacter = '`',
+      textBlock =
+          """
+          llama-bpe, true <- (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+
+          dbrx, false <- (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+
+          tekken, true <- [^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+
+          gpt-4o, false <- [^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+
+          """)
+  void splittingHasAName(String expected, String regex) throws IOException {
+    String[] words = expected.split(", ");
+    String json = Files.readString(FILES.resolve("bpe-qwen2.json"));
+    int at = json.indexOf("\"Regex\":\"") + "\"Regex\":\"".length();
+    int end = json.indexOf("\"}", at);
+    String escaped = regex.replace("\\", "\\\\");
+    Path changed = folder.resolve("changed.json");
+    Files.writeString(
+        changed,
+        (json.substring(0, at) + escaped + json.substring(end))
+            .replace("\"ignore_merges\":false", "\"ignore_merges\":" + words[1]));
+    assertThat(Tokenizer.open(changed).metadata().string("tokenizer.ggml.pre")).hasValue(words[0]);
+  }
+
+  @Test
+  void digitsApartHaveAName() throws IOException {
+    String json = Files.readString(FILES.resolve("bpe-gpt2.json"));
+    int at = json.indexOf("\"pre_tokenizer\":") + "\"pre_tokenizer\":".length();
+    int end = json.indexOf('}', at) + 1;
+    Path changed = folder.resolve("changed.json");
+    Files.writeString(
+        changed,
+        json.substring(0, at)
+            + "{\"type\":\"Sequence\",\"pretokenizers\":["
+            + "{\"type\":\"Digits\",\"individual_digits\":true},"
+            + json.substring(at, end)
+            + "]}"
+            + json.substring(end));
+    assertThat(Tokenizer.open(changed).metadata().string("tokenizer.ggml.pre"))
+        .hasValue("starcoder");
   }
 
   @Test

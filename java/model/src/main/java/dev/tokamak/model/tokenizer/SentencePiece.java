@@ -18,11 +18,16 @@ public final class SentencePiece extends Tokenizer {
   static final String ADD_SPACE = "tokenizer.ggml.add_space_prefix";
   static final String REMOVE_SPACES = "tokenizer.ggml.remove_extra_whitespaces";
   static final String CHARS_MAP = "tokenizer.ggml.precompiled_charsmap";
+
+  /** Whether a space goes in front of the whole text only, and only where none is. */
+  static final String SPACE_ONCE = "tokenizer.tokamak.space_prefix_once";
+
   private static final char SPACE = '▁';
 
   private final int[] ranks; // by id: the higher the score, the lower
   private final ByteTokens byteTokens;
   private final boolean addSpace;
+  private final boolean spaceOnce;
   private final boolean removeSpaces;
   private final Optional<CharsMap> charsMap;
 
@@ -31,6 +36,7 @@ public final class SentencePiece extends Tokenizer {
         metadata,
         new Defaults(OptionalInt.of(1), OptionalInt.of(2), OptionalInt.of(0), true, false));
     this.addSpace = metadata.bool(ADD_SPACE).orElse(true);
+    this.spaceOnce = metadata.bool(SPACE_ONCE).orElse(false);
     this.removeSpaces = metadata.bool(REMOVE_SPACES).orElse(false);
     this.ranks = ranks(scores(metadata, vocabulary));
     this.byteTokens = new ByteTokens(vocabulary);
@@ -122,7 +128,10 @@ public final class SentencePiece extends Tokenizer {
       if (part.isEmpty()) {
         return;
       }
-      utf8 = (addSpace ? " " + part : part).replace(' ', SPACE).getBytes(StandardCharsets.UTF_8);
+      String spaced = part.replace(' ', SPACE);
+      boolean once = from == 0 && spaced.charAt(0) != SPACE;
+      boolean front = addSpace && (!spaceOnce || once);
+      utf8 = (front ? SPACE + spaced : spaced).getBytes(StandardCharsets.UTF_8);
       split();
       run();
       boolean unknownBefore = false;

@@ -44,10 +44,14 @@ final class SentencePieceJson {
 
   /**
    * Whether a space goes in front: the normalizer writes spaces as {@code ▁} and may put one in
-   * front; a pre-tokenizer that splits at spaces then finds none.
+   * front (a pre-tokenizer that splits at spaces then finds none), or the pre-tokenizer does both.
    */
   private boolean spaceInFront() {
     List<JsonValue> steps = TokenizerJson.steps(json.file.get("normalizer"), "normalizers");
+    List<JsonValue> splits = TokenizerJson.steps(json.file.get("pre_tokenizer"), "pretokenizers");
+    if (steps.isEmpty() && splits.size() == 1) {
+      return metaspace(splits.getFirst());
+    }
     boolean front = !steps.isEmpty() && steps.getFirst().get("type").string().equals("Prepend");
     if (front) {
       TokenizerJson.require(steps.getFirst(), "prepend", SPACE);
@@ -58,9 +62,21 @@ final class SentencePieceJson {
           .error("expected Replace ' ' by '▁', or Prepend '▁' before it, for a BPE model");
     }
     replacesSpaces(steps.getLast(), " ", SPACE);
-    for (JsonValue step : TokenizerJson.steps(json.file.get("pre_tokenizer"), "pretokenizers")) {
+    for (JsonValue step : splits) {
       TokenizerJson.require(step, "type", "Split");
       TokenizerJson.require(step.get("pattern"), "String", " ");
+    }
+    return front;
+  }
+
+  private boolean metaspace(JsonValue step) {
+    TokenizerJson.require(step, "type", "Metaspace");
+    TokenizerJson.require(step, "replacement", SPACE);
+    TokenizerJson.require(step, "split", false);
+    TokenizerJson.require(step, "prepend_scheme", "first", "never");
+    boolean front = step.get("prepend_scheme").string().equals("first");
+    if (front) {
+      json.keys.put(SentencePiece.SPACE_ONCE, true);
     }
     return front;
   }

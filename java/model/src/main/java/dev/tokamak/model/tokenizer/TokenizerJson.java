@@ -118,7 +118,7 @@ final class TokenizerJson {
 
   /** Tokens that are found in a text before anything else is done with it. */
   private void addedTokens() {
-    boolean normalizes = !file.get("normalizer").isNull();
+    boolean normalizes = !steps(file.get("normalizer"), "normalizers").isEmpty();
     for (JsonValue added : file.get("added_tokens").list()) {
       int id = added.get("id").index(MOST_TOKENS);
       String text = added.get("content").string();

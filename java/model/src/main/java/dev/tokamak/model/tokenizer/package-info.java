@@ -41,10 +41,12 @@
  *     first; left out: not at all</td></tr>
  * </table>
  *
- * <p>Two keys are Tokamak's own, for what a {@code tokenizer.json} says and GGUF has no key for;
+ * <p>Three keys are Tokamak's own, for what a {@code tokenizer.json} says and GGUF has no key for;
  * llama.cpp passes over them: {@code tokenizer.tokamak.normalizer} (gpt2: NFC, NFD, NFKC or NFKD,
- * to which a text is brought first) and {@code tokenizer.tokamak.lowercase} (bert: whether letters
- * are made small; left out: true).
+ * to which a text is brought first), {@code tokenizer.tokamak.space_prefix_once} (llama: a space
+ * goes in front of the whole text only, not after special tokens, and only where none is; left out:
+ * false) and {@code tokenizer.tokamak.lowercase} (bert: whether letters are made small; left out:
+ * true).
  *
  * <p>Behaviour is that of llama.cpp where the model's own tokenizer does not say otherwise. Known
  * differences: of overlapping special tokens the leftmost is taken (llama.cpp: the longest in the
