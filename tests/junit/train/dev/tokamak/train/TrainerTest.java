@@ -104,6 +104,35 @@ class TrainerTest {
   }
 
   @Test
+  void aListenerMayStopItWhereItCanGoOn() {
+    try (Toy toy = new Toy(32);
+        var checkpoints = new Checkpoints(folder, 2)) {
+      TrainListener listener =
+          new TrainListener() {
+            private long steps;
+
+            @Override
+            public void accept(TrainEvent event) {
+              steps += event instanceof TrainEvent.Step ? 1 : 0;
+            }
+
+            @Override
+            public boolean stops() {
+              return steps == 4;
+            }
+          };
+      var trainer =
+          new Trainer(
+              toy.parameters, toy.replay, Toy::examples, new CrossEntropy(), Toy.optimization(),
+              10, List.of(), checkpoints, 9, listener);
+      assertThatThrownBy(() -> trainer.run(0))
+          .isInstanceOf(TrainException.class)
+          .hasMessage("stopped behind step 4 of 10; --resume goes on from there");
+      assertThat(checkpoints.steps()).containsExactly(4L);
+    }
+  }
+
+  @Test
   void aStepWithoutTargetsIsRefused() {
     try (Toy toy = new Toy(32);
         var checkpoints = new Checkpoints(folder, 2)) {

@@ -3,6 +3,7 @@ package dev.tokamak.train.recipe;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.tokamak.backend.Backends;
 import dev.tokamak.model.Model;
@@ -116,6 +117,28 @@ class RecipesTest {
         .isInstanceOf(TrainException.class)
         .hasMessageContaining("seed: ")
         .hasMessageContaining("was made with 7, now it is 8");
+  }
+
+  @Test
+  void pretrainingMayGoOnWithAModel() throws IOException {
+    run(Stage.PRETRAIN, config(Stage.PRETRAIN, "base"), false);
+    Map<String, Object> config = config(Stage.PRETRAIN, "more");
+    config.remove("model");
+    config.remove("tokenizer");
+    config.put("base", folder.resolve("base.gguf").toString());
+    config.put("optimizer", Map.of("name", "muon", "lr", 0.01));
+    config.put("type", "bf16");
+    config.put("recompute", true);
+    List<TrainEvent.Validated> first =
+        all(run(Stage.PRETRAIN, config(Stage.PRETRAIN, "again"), false), TrainEvent.Validated.class);
+    List<TrainEvent> events = run(Stage.PRETRAIN, config, false);
+    List<TrainEvent.Validated> looks = all(events, TrainEvent.Validated.class);
+    // It begins where the other ended, but for rounded products, and gets better.
+    assertThat(looks.getFirst().loss()).isEqualTo(first.getLast().loss(), within(0.01));
+    assertThat(looks.getLast().loss()).isLessThan(looks.getFirst().loss());
+    try (GgufFile file = GgufFile.open(folder.resolve("more.gguf"))) {
+      assertThat(file.metadata().has("tokenizer.chat_template")).isFalse();
+    }
   }
 
   @Test

@@ -1,64 +1,81 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.train;
 
+import dev.tokamak.model.Architecture;
 import dev.tokamak.model.Lora;
 import dev.tokamak.model.ModelFile;
 import dev.tokamak.model.TrainingModel;
+import dev.tokamak.model.WeightArray;
+import dev.tokamak.model.family.Families;
+import dev.tokamak.model.family.Sizes;
 import dev.tokamak.model.format.Metadata;
 import dev.tokamak.model.tokenizer.Tokenizer;
 import dev.tokamak.train.data.ChatFormat;
 import dev.tokamak.train.data.ChatMl;
 import dev.tokamak.train.data.JinjaFormat;
+import dev.tokamak.train.data.NewTokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Optional;
+import java.util.OptionalDouble;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.stream.Collectors;
 
-/** The model that a stage starts from. */
+/** The model that a training starts from: that of a file, or a new one. */
 public final class Base implements AutoCloseable {
   private static final String TEMPLATE = "tokenizer.chat_template";
 
-  private final ModelFile file;
+  private final Optional<ModelFile> file;
   private final TrainingModel model;
   private final Tokenizer tokenizer;
   private final ChatFormat chat;
+  private final Metadata keys;
 
   /**
-   * Opens the file that a configuration names.
+   * Opens the file that a configuration names, or makes a new model's tokenizer.
    *
    * @throws dev.tokamak.model.format.FormatException if it is no model that the engine runs
    * @throws ConfigException if the configuration does not fit it
    * @throws dev.tokamak.model.jinja.TemplateException if its chat template is none
    */
   public Base(TrainConfig config) {
-    file = ModelFile.open(config.base().orElseThrow());
+    file = config.base().map(ModelFile::open);
     try {
-      model = TrainingModel.of(file, config.lora().map(Base::lora));
-      config.requireContext(model.architecture().context());
-      tokenizer = Tokenizer.of(file.metadata());
-      chat = chat(config);
+      if (file.isPresent()) {
+        model = TrainingModel.of(file.get(), config.lora().map(Base::lora));
+        config.requireContext(model.architecture().context());
+        tokenizer = Tokenizer.of(file.get().metadata());
+      } else {
+        tokenizer = NewTokenizer.of(config);
+        model = TrainingModel.create(architecture(config.model().orElseThrow(), tokenizer));
+      }
+      Optional<ChatFormat> given = template(config);
+      chat = given.orElse(ChatMl.FORMAT);
+      boolean chats = config.stage() != Stage.PRETRAIN || given.isPresent();
+      keys = chats ? tokenizer.metadata().with(TEMPLATE, chat.template()) : tokenizer.metadata();
     } catch (RuntimeException | Error e) {
-      file.close();
+      close();
       throw e;
     }
   }
 
-  private ChatFormat chat(TrainConfig config) {
-    if (config.data().template().isPresent()) {
-      Path path = config.data().template().get();
-      try {
-        return new JinjaFormat(path.toString(), Files.readString(path), tokenizer);
-      } catch (IOException e) {
-        throw new ConfigException(
-            config.source(), "data.template", path + ": " + Checkpoints.reason(e));
-      }
-    }
-    return file.metadata()
-        .string(TEMPLATE)
-        .<ChatFormat>map(text -> new JinjaFormat(file.source(), text, tokenizer))
-        .orElse(ChatMl.FORMAT);
+  private static Architecture architecture(TrainConfig.NewModel model, Tokenizer tokenizer) {
+    var sizes =
+        new Sizes(
+            tokenizer.vocabularySize(),
+            model.context(),
+            model.layers(),
+            model.dim(),
+            model.heads(),
+            model.kvHeads(),
+            OptionalInt.of(model.headDim()),
+            model.hidden(),
+            OptionalDouble.of(model.ropeBase()),
+            model.tied());
+    return Families.find(model.family()).orElseThrow().architecture(sizes);
   }
 
   private static Lora lora(TrainConfig.Lora lora) {
@@ -69,11 +86,24 @@ public final class Base implements AutoCloseable {
     return new Lora(lora.rank(), lora.alpha(), targets);
   }
 
-  public ModelFile file() {
-    return file;
+  private Optional<ChatFormat> template(TrainConfig config) {
+    if (config.data().template().isPresent()) {
+      Path path = config.data().template().get();
+      try {
+        return Optional.of(new JinjaFormat(path.toString(), Files.readString(path), tokenizer));
+      } catch (IOException e) {
+        throw new ConfigException(
+            config.source(), "data.template", path + ": " + Checkpoints.reason(e));
+      }
+    }
+    return file.flatMap(
+        f ->
+            f.metadata()
+                .string(TEMPLATE)
+                .map(text -> new JinjaFormat(f.source(), text, tokenizer)));
   }
 
-  /** Its weights are still in the file. */
+  /** Its weights are still where they come from. */
   public TrainingModel model() {
     return model;
   }
@@ -89,11 +119,24 @@ public final class Base implements AutoCloseable {
 
   /** What a file of the trained model says of its tokens and chats. */
   public Metadata keys() {
-    return tokenizer.metadata().with(TEMPLATE, chat.template());
+    return keys;
+  }
+
+  /**
+   * Puts the weights that training starts from in their place: the file's, with adapters that add
+   * nothing yet; of a new model random ones.
+   *
+   * @throws dev.tokamak.model.format.FormatException if a tensor is not as it should be
+   */
+  void load(WeightArray weights, long seed) {
+    file.ifPresent(f -> model.read(f, weights));
+    if (file.isEmpty() || model.lora().isPresent()) {
+      model.initialise(seed, weights);
+    }
   }
 
   @Override
   public void close() {
-    file.close();
+    file.ifPresent(ModelFile::close);
   }
 }

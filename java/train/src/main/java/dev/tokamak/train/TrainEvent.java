@@ -76,7 +76,7 @@ public sealed interface TrainEvent {
   record Warned(String message) implements TrainEvent {}
 
   /** Takes lines that a listener hears as {@link Warned}. */
-  static Consumer<String> warnings(Consumer<? super TrainEvent> listener) {
+  static Consumer<String> warnings(TrainListener listener) {
     return line -> listener.accept(new Warned(line));
   }
 

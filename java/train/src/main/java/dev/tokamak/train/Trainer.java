@@ -7,7 +7,6 @@ import dev.tokamak.backend.train.TrainingBatch;
 import dev.tokamak.backend.train.TrainingReplay;
 import dev.tokamak.backend.train.Update;
 import java.util.List;
-import java.util.function.Consumer;
 
 /** The one training loop: examples, loss, gradients, update; now and then a look and a checkpoint. */
 final class Trainer {
@@ -21,7 +20,7 @@ final class Trainer {
   private final List<Watch> watches;
   private final Checkpoints checkpoints;
   private final long saveEvery;
-  private final Consumer<? super TrainEvent> listener;
+  private final TrainListener listener;
 
   /**
    * @param steps in all
@@ -38,7 +37,7 @@ final class Trainer {
       List<Watch> watches,
       Checkpoints checkpoints,
       long saveEvery,
-      Consumer<? super TrainEvent> listener) {
+      TrainListener listener) {
     this.parameters = parameters;
     this.replay = replay;
     this.source = source;
@@ -56,7 +55,8 @@ final class Trainer {
    * Runs the steps that are left.
    *
    * @param done steps that were done before
-   * @throws TrainException if a loss or a gradient is not finite, or a checkpoint cannot be written
+   * @throws TrainException if a loss or a gradient is not finite, a checkpoint cannot be written, or
+   *     the listener stops it
    */
   void run(long done) {
     if (done == 0) {
@@ -65,9 +65,15 @@ final class Trainer {
     for (long step = done; step < steps; step++) {
       listener.accept(step(step));
       look(step + 1);
-      if ((step + 1) % saveEvery == 0 || step + 1 == steps) {
+      boolean last = step + 1 == steps;
+      boolean stops = !last && listener.stops();
+      if (stops || last || (step + 1) % saveEvery == 0) {
         listener.accept(
             new TrainEvent.Saved(step + 1, checkpoints.save(step + 1, parameters, replay)));
+      }
+      if (stops) {
+        throw new TrainException(
+            "stopped behind step " + (step + 1) + " of " + steps + "; --resume goes on from there");
       }
     }
   }

@@ -11,7 +11,6 @@ import dev.tokamak.generate.GenerateOptions;
 import dev.tokamak.generate.SamplerOptions;
 import dev.tokamak.generate.Session;
 import dev.tokamak.model.Model;
-import dev.tokamak.model.ModelFile;
 import dev.tokamak.model.ModelOptions;
 import dev.tokamak.model.TrainingModel;
 import dev.tokamak.model.WeightArray;
@@ -24,7 +23,6 @@ import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.function.Consumer;
 import java.util.function.LongFunction;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
@@ -36,7 +34,7 @@ import java.util.stream.Stream;
 public final class Workshop implements AutoCloseable {
   private final TrainConfig config;
   private final Backends.Options options;
-  private final Consumer<? super TrainEvent> listener;
+  private final TrainListener listener;
   private final TrainingModel model;
   private final Metadata keys;
   private final Tokenizer tokenizer;
@@ -55,7 +53,7 @@ public final class Workshop implements AutoCloseable {
   public Workshop(
       TrainConfig config,
       Backends.Options options,
-      Consumer<? super TrainEvent> listener,
+      TrainListener listener,
       TrainingModel model,
       Metadata keys,
       Checkpoints checkpoints) {
@@ -105,15 +103,12 @@ public final class Workshop implements AutoCloseable {
   }
 
   /**
-   * Takes the weights of the file to start from; adapters begin as nothing.
+   * Takes the weights that training starts from.
    *
    * @throws dev.tokamak.model.format.FormatException if a tensor is not as it should be
    */
-  public void load(ModelFile base) {
-    model.read(base, weights());
-    if (model.lora().isPresent()) {
-      model.initialise(config.seed(), weights());
-    }
+  public void load(Base base) {
+    base.load(weights(), config.seed());
   }
 
   /** A copy of the model as it is now, to generate with. */
@@ -174,9 +169,11 @@ public final class Workshop implements AutoCloseable {
   /** What a sample goes on from: its text as it is shown, and its tokens. */
   public record Prompt(String text, int[] tokens) {}
 
-  /** A prompt that is a text to go on with. */
-  public Prompt beginning(String text) {
-    return new Prompt(text, tokenizer.encode(text, true, false));
+  /** The configuration's prompts as texts to go on with. */
+  public List<Prompt> beginnings() {
+    return config.samples().prompts().stream()
+        .map(text -> new Prompt(text, tokenizer.encode(text, true, false)))
+        .toList();
   }
 
   /** The configuration's prompts as a user's questions. */

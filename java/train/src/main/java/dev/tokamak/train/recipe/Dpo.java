@@ -7,9 +7,9 @@ import dev.tokamak.train.Checkpoints;
 import dev.tokamak.train.DirectPreference;
 import dev.tokamak.train.TrainConfig;
 import dev.tokamak.train.TrainEvent;
+import dev.tokamak.train.TrainListener;
 import dev.tokamak.train.Workshop;
 import dev.tokamak.train.data.TrainingData;
-import java.util.function.Consumer;
 
 /**
  * Direct preference optimisation: of two answers a model comes to prefer the chosen one, and is held
@@ -22,13 +22,13 @@ public final class Dpo {
    * Trains a model on, or adapters for it.
    *
    * @param resume whether to go on from the newest checkpoint, if there is one
-   * @param listener hears what happens, in the thread that trains
+   * @param listener hears what happens, and may end it
    */
   public static void run(
       TrainConfig config,
       boolean resume,
       Backends.Options options,
-      Consumer<? super TrainEvent> listener) {
+      TrainListener listener) {
     try (var checkpoints = Checkpoints.of(config, resume);
         var base = new Base(config);
         var data =
@@ -36,7 +36,7 @@ public final class Dpo {
                 config, base.tokenizer(), base.chat(), TrainEvent.warnings(listener));
         var shop =
             new Workshop(config, options, listener, base.model(), base.keys(), checkpoints)) {
-      shop.load(base.file());
+      shop.load(base);
       var reference =
           shop.logProbabilities(data.training(), data.validation(), data.validationBatches());
       shop.resume();

@@ -8,11 +8,10 @@ import dev.tokamak.train.PolicyGradient;
 import dev.tokamak.train.Problems;
 import dev.tokamak.train.Rollouts;
 import dev.tokamak.train.TrainConfig;
-import dev.tokamak.train.TrainEvent;
+import dev.tokamak.train.TrainListener;
 import dev.tokamak.train.Workshop;
 import dev.tokamak.train.data.QuestionFiles;
 import java.lang.foreign.Arena;
-import java.util.function.Consumer;
 
 /**
  * Group relative policy optimisation: a model learns from its own answers, which code judges.
@@ -24,13 +23,13 @@ public final class Grpo {
    * Trains a model on, or adapters for it.
    *
    * @param resume whether to go on from the newest checkpoint, if there is one
-   * @param listener hears what happens, in the thread that trains
+   * @param listener hears what happens, and may end it
    */
   public static void run(
       TrainConfig config,
       boolean resume,
       Backends.Options options,
-      Consumer<? super TrainEvent> listener) {
+      TrainListener listener) {
     Problems problems =
         switch (config.grpo().task()) {
           case ARITHMETIC -> new Problems.Sums(config.grpo().largest(), config.seed());
@@ -41,7 +40,7 @@ public final class Grpo {
         var arena = Arena.ofConfined();
         var shop =
             new Workshop(config, options, listener, base.model(), base.keys(), checkpoints)) {
-      shop.load(base.file());
+      shop.load(base);
       var loss = new PolicyGradient(config.grpo().clip(), config.grpo().kl(), 1);
       var answers = new Rollouts(config, shop, problems, base.chat(), loss, arena);
       shop.resume();
