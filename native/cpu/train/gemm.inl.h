@@ -12,7 +12,7 @@ namespace TK_LEVEL {
 
 /** The most rows and columns of a job. */
 constexpr int64_t job_panels = 112 / tile_rows, job_columns = 1024;
-constexpr int64_t jobs_per_thread = 8;
+constexpr int64_t jobs_per_thread = 4;
 
 /** Words of a panel of A; the next begins where nothing is written for this one. */
 constexpr int64_t a_panel_words = gemm_k_block * tile_rows + kLanes;

@@ -406,6 +406,7 @@ Gemm tk_train::gemm_of(const Operation& operation) const {
   const Product& product = *product_of(operation);
   Gemm gemm = product.gemm;
   (product.sums_rows ? gemm.k : gemm.m) = rows_of(operation.rows);
+  gemm.threads = team->threads;
   return gemm;
 }
 
