@@ -6,6 +6,7 @@ import dev.tokamak.generate.PromptException;
 import dev.tokamak.model.format.FormatException;
 import dev.tokamak.model.jinja.TemplateException;
 import dev.tokamak.train.ConfigException;
+import dev.tokamak.train.TrainException;
 import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -39,6 +40,7 @@ public final class Failure extends RuntimeException {
       case TemplateException e -> e.getMessage();
       case BackendException e -> e.getMessage();
       case ConfigException e -> e.getMessage();
+      case TrainException e -> e.getMessage();
       case PromptException e -> e.getMessage();
       case UncheckedIOException e -> message(e.getCause());
       case JacksonIOException e -> message(e.getCause());

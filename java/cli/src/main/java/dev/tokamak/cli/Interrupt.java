@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.cli;
 
+import java.time.Duration;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
@@ -10,7 +11,7 @@ import java.util.concurrent.TimeUnit;
  * signal's, 130.
  */
 public final class Interrupt {
-  private static final long PATIENCE_SECONDS = 10;
+  private static final Duration PATIENCE = Duration.ofSeconds(10);
   private static final CountDownLatch FINISHED = new CountDownLatch(1);
 
   private Interrupt() {}
@@ -21,12 +22,21 @@ public final class Interrupt {
    * @param stop called in another thread; makes the command end soon
    */
   public static Registration onStop(Runnable stop) {
+    return onStop(stop, PATIENCE);
+  }
+
+  /**
+   * As above.
+   *
+   * @param patience how long the process waits for the command to end
+   */
+  public static Registration onStop(Runnable stop, Duration patience) {
     Thread hook =
         new Thread(
             () -> {
               stop.run();
               try {
-                FINISHED.await(PATIENCE_SECONDS, TimeUnit.SECONDS);
+                FINISHED.await(patience.toSeconds(), TimeUnit.SECONDS);
               } catch (InterruptedException _) {
                 Thread.currentThread().interrupt();
               }

@@ -15,6 +15,7 @@ import dev.tokamak.cli.command.Quantize;
 import dev.tokamak.cli.command.Render;
 import dev.tokamak.cli.command.Run;
 import dev.tokamak.cli.command.Tokenize;
+import dev.tokamak.cli.command.Train;
 import dev.tokamak.train.Spelling;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -74,6 +75,7 @@ public final class Main {
     commands.put("tokenize", Tokenize::new);
     commands.put("detokenize", Detokenize::new);
     commands.put("render", Render::new);
+    commands.put("train", Train::new);
     commands.put("inspect", Inspect::new);
     commands.put("merge", Merge::new);
     commands.put("quantize", Quantize::new);

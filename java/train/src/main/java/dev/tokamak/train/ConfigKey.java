@@ -29,7 +29,12 @@ public record ConfigKey(
   }
 
   private static String text(Object value) {
-    return value instanceof List<?> list && list.isEmpty() ? "none" : value.toString();
+    return switch (value) {
+      case List<?> list when list.isEmpty() -> "none";
+      case Double d when d == Math.rint(d) -> Long.toString(d.longValue());
+      case Double d -> d.toString().replace(".0E", "e");
+      default -> value.toString();
+    };
   }
 
   /** A file of training data and how often it is used. */

@@ -48,7 +48,7 @@ public final class ConfigKeys {
           key("tokenizer.special", new Texts(), List.of(),
               "control tokens besides <|endoftext|>, <|im_start|> and <|im_end|>"),
           key("tokenizer.split", new Word(List.of("gpt-2", "llama-bpe", "qwen2")), "gpt-2",
-              "bpe: how text is split into words; qwen2 takes digits one by one"),
+              "how text is split into words; qwen2 takes digits one by one"),
           // data
           open("data.train", new Files(true), "required, but for grpo's arithmetic",
               "files to learn from; a file of weight 0.5 is seen half as often, of 2 twice"),
@@ -61,7 +61,7 @@ public final class ConfigKeys {
           key("batch.sequences", whole(1, 65_536), 8L,
               "of one forward pass: windows of text, conversations, pairs, or answers"),
           key("batch.tokens", whole(2, 1 << 24), 256L,
-              "tokens of a sequence that are learned from, at most"),
+              "tokens of a sequence that are learned from, at most; never above model.context"),
           key("batch.accumulate", whole(1, 65_536), 1L, "forward passes of one step"),
           key("type", new Word(List.of("f32", "bf16")), "f32",
               "of products' operands; weights are f32 always"),

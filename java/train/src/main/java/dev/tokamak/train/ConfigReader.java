@@ -50,7 +50,7 @@ final class ConfigReader {
     unused("dpo", stage != Stage.DPO, "it is of dpo");
     unused("grpo", stage != Stage.GRPO, "it is of grpo");
     Grpo grpo = grpo();
-    var batch = batch();
+    var batch = batch(fresh);
     return new TrainConfig(
         values.source(),
         stage,
@@ -189,9 +189,12 @@ final class ConfigReader {
         values.optionalFile("data.template"));
   }
 
-  private TrainConfig.Batch batch() {
+  private TrainConfig.Batch batch(boolean fresh) {
     int sequences = values.whole("batch.sequences");
     int tokens = values.whole("batch.tokens");
+    if (fresh && !values.has("batch.tokens")) {
+      tokens = Math.min(tokens, values.whole("model.context"));
+    }
     long rows = (stage == Stage.DPO ? 2L : 1L) * sequences * tokens;
     if (rows > 1 << 24) {
       throw values.wrong(
@@ -203,15 +206,10 @@ final class ConfigReader {
   }
 
   private Optimization optimization() {
-    long warmup = values.wholeLong("optimizer.warmup");
-    long steps = values.wholeLong("steps");
-    if (warmup > steps) {
-      throw values.wrong("optimizer.warmup", warmup, "at most steps, " + steps);
-    }
     return new Optimization(
         values.word("optimizer.name", Optimizer.class),
         values.decimal("optimizer.lr"),
-        warmup,
+        values.wholeLong("optimizer.warmup"),
         values.word("optimizer.schedule", Schedule.class),
         values.decimal("optimizer.decay"),
         values.decimal("optimizer.end"),
