@@ -4,6 +4,7 @@ package dev.tokamak.cli;
 import dev.tokamak.cli.command.Batch;
 import dev.tokamak.cli.command.Bench;
 import dev.tokamak.cli.command.BenchKernels;
+import dev.tokamak.cli.command.BenchTrain;
 import dev.tokamak.cli.command.Detokenize;
 import dev.tokamak.cli.command.Devices;
 import dev.tokamak.cli.command.Evaluate;
@@ -72,6 +73,7 @@ public final class Main {
     commands.put("evaluate", Evaluate::new);
     commands.put("bench", Bench::new);
     commands.put("bench kernels", BenchKernels::new);
+    commands.put("bench train", BenchTrain::new);
     commands.put("tokenize", Tokenize::new);
     commands.put("detokenize", Detokenize::new);
     commands.put("render", Render::new);
