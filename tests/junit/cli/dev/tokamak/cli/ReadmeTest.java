@@ -75,6 +75,13 @@ class ReadmeTest {
         .contains("norm/f32/1x2048 ", "norm/f32/1x16x128 ");
   }
 
+  @Test
+  void benchTrainTimesSteps() throws IOException {
+    String command = "bench train --layers 2 --dim 64 --tokens 64 --steps 3";
+    assertThat(Files.readString(readme())).contains("    ./tokamak " + command + "\n");
+    assertThat(Cli.run(arguments(command)).done().out()).contains("tokens/s");
+  }
+
   private static String[] arguments(String command) {
     List<String> arguments = new ArrayList<>();
     Matcher word = WORD.matcher(command);
