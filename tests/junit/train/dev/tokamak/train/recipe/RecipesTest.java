@@ -72,6 +72,10 @@ class RecipesTest {
     if (stage != Stage.GRPO) {
       assertThat(looks.getLast().loss()).isLessThan(looks.getFirst().loss());
     }
+    if (stage == Stage.DPO) { // at first it is its reference, and prefers nothing
+      assertThat(looks.getFirst().loss()).isEqualTo(Math.log(2), within(1e-6));
+      assertThat(looks.getFirst().measures()).containsEntry("margin", 0.0);
+    }
     assertThat(all(events, TrainEvent.Sampled.class)).hasSize(3);
     assertThat(events.getLast()).isInstanceOf(TrainEvent.Finished.class);
 

@@ -15,6 +15,7 @@ import dev.tokamak.model.ModelOptions;
 import dev.tokamak.model.TrainingModel;
 import dev.tokamak.model.WeightArray;
 import dev.tokamak.model.format.Metadata;
+import dev.tokamak.model.tokenizer.TokenKind;
 import dev.tokamak.model.tokenizer.Tokenizer;
 import dev.tokamak.train.data.ChatEncoder;
 import dev.tokamak.train.data.ChatFormat;
@@ -140,7 +141,7 @@ public final class Workshop implements AutoCloseable {
         step -> List.of(Validation.look(step, replay, objective, parts, bytes)));
   }
 
-  /** Bytes of text that the targets spell. */
+  /** Bytes of text that the targets spell; control tokens, such as the end of a turn, spell none. */
   private long bytes(List<List<Example>> parts) {
     long bytes = 0;
     for (List<Example> part : parts) {
@@ -148,12 +149,16 @@ public final class Workshop implements AutoCloseable {
         bytes +=
             example.targets().stream()
                 .map(position -> example.tokens()[position])
-                .filter(token -> token < tokenizer.vocabularySize())
+                .filter(this::isText)
                 .mapToLong(token -> tokenizer.bytes(token).length)
                 .sum();
       }
     }
     return bytes;
+  }
+
+  private boolean isText(int token) {
+    return token < tokenizer.vocabularySize() && tokenizer.kind(token) != TokenKind.CONTROL;
   }
 
   /**
