@@ -25,10 +25,10 @@
 // that read the same B in the same form share one packing: it depends on b, n, k and arithmetic
 // alone. With packed_n and packed_k it serves products with the first columns or rows of B too.
 //
-// Sums: an element of C is the sum over blocks of gemm_k_block rows of B (the last is shorter), in
-// order; each block is summed from zero in order of k. bias is added to the first block, C itself to
-// the sum of each. So the bits depend on k and the level alone: not on m, n, the place in the
-// matrix, threads or jobs.
+// Sums: an element of C is the sum over blocks of gemm_k_block rows of B, or twice as many where the
+// level multiplies pairs (the last is shorter), in order; each block is summed from zero in order of
+// k. bias is added to the first block, C itself to the sum of each. So the bits depend on k, the
+// arithmetic and the level alone: not on m, n, the place in the matrix, threads or jobs.
 #pragma once
 
 #include <stdint.h>
@@ -44,7 +44,7 @@ enum class Arithmetic {
   bf16
 };
 
-/** Values of k that are summed before C is touched. */
+/** Values of k, or pairs of them, that are summed before C is touched. */
 constexpr int64_t gemm_k_block = 256;
 
 /** A product. Strides are in floats, and the distance of two rows in memory. */

@@ -27,10 +27,11 @@ TK_INLINE int64_t steps_of(Word word, int64_t k) { return parts(k, values_of(wor
 /** Columns of packed B. */
 TK_INLINE int64_t filled(int64_t n) { return parts(n, tile_columns) * tile_columns; }
 
+/** Values of k in a block, of which the last may be shorter: words of a panel are as many. */
+TK_INLINE int64_t k_block_of(Word word) { return gemm_k_block * values_of(word); }
+
 static int64_t gemm_packed_bytes(const Gemm& gemm) {
-  const int64_t blocks = gemm.k / gemm_k_block, rest = gemm.k % gemm_k_block;
-  const Word word = word_of(gemm.arithmetic);
-  return (blocks * steps_of(word, gemm_k_block) + steps_of(word, rest)) * filled(gemm.n) * 4;
+  return steps_of(word_of(gemm.arithmetic), gemm.k) * filled(gemm.n) * 4;
 }
 
 /** Where a panel of B begins. */
@@ -38,7 +39,7 @@ template <class T>
 TK_INLINE T* panel_of(const Gemm& gemm, Word word, T* packed, int64_t k, int64_t column) {
   const int64_t all_k = gemm.packed_k > 0 ? gemm.packed_k : gemm.k;
   const int64_t all_n = gemm.packed_n > 0 ? gemm.packed_n : gemm.n;
-  const int64_t steps = steps_of(word, least(gemm_k_block, all_k - k));
+  const int64_t steps = steps_of(word, least(k_block_of(word), all_k - k));
   return packed + k / values_of(word) * filled(all_n) + column * steps;
 }
 
@@ -61,9 +62,9 @@ static void pack_part(const Gemm& gemm, int32_t* packed, int64_t job) {
   const PackCut cut = pack_cut_of(gemm);
   const int64_t across = parts(gemm.n, cut.columns);
   const int64_t k = job / across * cut.k, column = job % across * cut.columns;
-  const int64_t block = k / gemm_k_block * gemm_k_block;
+  const int64_t k_block = k_block_of(word), block = k / k_block * k_block;
   const int64_t panel_words =
-      steps_of(word, least(gemm_k_block, gemm.k - block)) * tile_columns;
+      steps_of(word, least(k_block, gemm.k - block)) * tile_columns;
   const float* b = gemm.b_transposed ? gemm.b + column * gemm.b_stride + k
                                      : gemm.b + k * gemm.b_stride + column;
   int32_t* out = panel_of(gemm, word, packed, block, column) +
@@ -115,7 +116,7 @@ static void multiply_block(const Gemm& gemm, const int32_t* packed, int32_t* own
   const int64_t last_column = least(gemm.n, first_column + cut.columns);
   int64_t k = 0;
   do {
-    const int64_t block = least(gemm_k_block, gemm.k - k), steps = steps_of(word, block);
+    const int64_t block = least(k_block_of(word), gemm.k - k), steps = steps_of(word, block);
     const float* a = gemm.a_transposed ? gemm.a + k * gemm.a_stride + first_row
                                        : gemm.a + first_row * gemm.a_stride + k;
     pack_operand<word, tile_rows, 1>(a, gemm.a_stride, !gemm.a_transposed, rows, block, own,
@@ -132,7 +133,7 @@ static void multiply_block(const Gemm& gemm, const int32_t* packed, int32_t* own
                           own + row / tile_rows * a_panel_words, b, steps, target);
       }
     }
-    k += gemm_k_block;
+    k += k_block_of(word);
   } while (k < gemm.k);
 }
 
