@@ -158,7 +158,7 @@ class TrainConfigTest {
                   "decay": 0.3, "end": 0, "weight_decay": 0, "clip": 0, "beta1": 0.8,
                   "beta2": 0.9, "epsilon": 1e-6},
                  "lora": {"rank": 4, "alpha": 8, "targets": ["attn_q", "ffn_up"]},
-                 "grpo": {"task": "pattern", "group": 3, "tokens": 9, "temperature": 0.7,
+                 "grpo": {"task": "pattern", "group": 3, "tokens": 9, "temperature": 0.7, "updates": 4,
                   "clip": 0.1, "kl": 0.01, "pattern": "\\\\d+", "largest": 50},
                  "checkpoint": {"dir": "d", "every": 7, "keep": 1},
                  "evaluate": {"every": 8, "batches": 2},
@@ -187,7 +187,7 @@ class TrainConfigTest {
     assertThat(config.grpo())
         .isEqualTo(
             new TrainConfig.Grpo(
-                Task.PATTERN, 3, 9, 0.7, 0.1, 0.01, java.util.Optional.of("\\d+"), 50));
+                Task.PATTERN, 3, 9, 0.7, 4, 0.1, 0.01, java.util.Optional.of("\\d+"), 50));
     assertThat(config.checkpoint()).isEqualTo(new TrainConfig.Checkpoints(Path.of("d"), 7, 1));
     assertThat(config.evaluate()).isEqualTo(new TrainConfig.Evaluation(8, 2));
     assertThat(config.samples()).isEqualTo(new TrainConfig.Samples(9, List.of("Hi"), 5));

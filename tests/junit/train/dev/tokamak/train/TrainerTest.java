@@ -159,7 +159,9 @@ class TrainerTest {
               5, List.of(), checkpoints, 9, _ -> {})
           .run(0);
       float[] trained = toy.state(State.WEIGHTS);
-      assertThat(reference.logProbabilities(parts.stream())).usingRecursiveComparison().isEqualTo(before);
+      assertThat(reference.logProbabilities(parts.stream()))
+          .usingRecursiveComparison()
+          .isEqualTo(before);
       assertThat(toy.state(State.WEIGHTS)).isEqualTo(trained);
       float first = Trainer.forward(toy.replay, parts.getFirst()).logProbability(0);
       assertThat(first).isNotEqualTo(before.get(parts.getFirst().getFirst().id())[0]);

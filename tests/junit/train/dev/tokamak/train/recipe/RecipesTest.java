@@ -134,7 +134,9 @@ class RecipesTest {
     config.put("type", "bf16");
     config.put("recompute", true);
     List<TrainEvent.Validated> first =
-        all(run(Stage.PRETRAIN, config(Stage.PRETRAIN, "again"), false), TrainEvent.Validated.class);
+        all(
+            run(Stage.PRETRAIN, config(Stage.PRETRAIN, "again"), false),
+            TrainEvent.Validated.class);
     List<TrainEvent> events = run(Stage.PRETRAIN, config, false);
     List<TrainEvent.Validated> looks = all(events, TrainEvent.Validated.class);
     // It begins where the other ended, but for rounded products, and gets better.
@@ -178,7 +180,7 @@ class RecipesTest {
   void theReferenceHolds() throws IOException {
     run(Stage.PRETRAIN, config(Stage.PRETRAIN, "base"), false);
     Map<String, Object> config = config(Stage.GRPO, "held");
-    config.put("grpo", with(config.get("grpo"), "kl", 0.5));
+    config.put("grpo", with(with(config.get("grpo"), "kl", 0.5), "updates", 2));
     List<TrainEvent.Step> steps =
         all(run(Stage.GRPO, config, false), TrainEvent.Step.class);
     // At first the model is its reference, and ratios are 1: what is left is -mean advantage.

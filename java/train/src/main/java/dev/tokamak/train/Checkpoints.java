@@ -84,7 +84,8 @@ public final class Checkpoints implements AutoCloseable {
   }
 
   /**
-   * Takes a folder, made if it is not there, and removes what a process that died left half written.
+   * Takes a folder, made if it is not there, and removes what a process that died left half
+   * written.
    *
    * @param keep how many checkpoints are kept, the newest
    * @throws TrainException if it cannot be written, or another training uses it
@@ -208,7 +209,8 @@ public final class Checkpoints implements AutoCloseable {
     }
     if (!steps.isEmpty()) {
       throw new TrainException(
-          "checkpoint.dir: " + folder + ": no checkpoint in it is whole; remove them to start anew");
+          "checkpoint.dir: " + folder
+              + ": no checkpoint in it is whole; remove them to start anew");
     }
     return Optional.empty();
   }

@@ -253,6 +253,7 @@ final class ConfigReader {
         group,
         tokens,
         values.decimal("grpo.temperature"),
+        values.whole("grpo.updates"),
         values.decimal("grpo.clip"),
         values.decimal("grpo.kl"),
         pattern,

@@ -10,8 +10,8 @@ import java.util.Map;
  * Direct preference optimisation (Rafailov et al. 2023, equation 7). A part holds pairs, chosen and
  * then rejected; with s(y) = log p(y) − log p_reference(y), summed over the targets of y, a pair's
  * loss is −log σ(β (s(chosen) − s(rejected))), and to it may be added, times a weight, the mean
- * −log p of the chosen answer's targets, which keeps it likely (Pang et al. 2024). The loss of a step
- * is the mean over its pairs.
+ * −log p of the chosen answer's targets, which keeps it likely (Pang et al. 2024). The loss of a
+ * step is the mean over its pairs.
  */
 public final class DirectPreference implements Objective {
   private final double beta;

@@ -20,7 +20,7 @@ public sealed interface Problems {
 
   /**
    * Sums of two numbers: "What is 12 + 7?". With a the larger one, a + b and b + a are held out
-   * where a (a + 1) / 2 + b leaves 7 when divided by 10; so with a largest number below 3 no sum is,
+   * where a (a + 1) / 2 + b leaves 7 when divided by 10. With a largest number below 3 no sum is,
    * and those that are learnt from are looked at.
    *
    * @param largest number

@@ -24,8 +24,8 @@ import java.util.stream.IntStream;
 /**
  * The examples of GRPO (Shao et al. 2024): a model answers each problem several times, each answer
  * is rewarded or not, and its advantage is how far its reward lies above the mean of its group, in
- * standard deviations; in a group of equals all have none. Answers are drawn from the model as it is
- * at that step, without any cuts; one that does not end by itself is wrong.
+ * standard deviations; in a group of equals all have none. Answers are drawn from the model as it
+ * is at that step, without any cuts; one that does not end by itself is wrong.
  */
 public final class Rollouts implements Source {
   /** Answers that are written side by side, at most. */

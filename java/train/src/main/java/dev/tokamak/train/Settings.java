@@ -115,6 +115,7 @@ final class Settings {
     settings.put("grpo.group", Integer.toString(grpo.group()));
     settings.put("grpo.tokens", Integer.toString(grpo.tokens()));
     settings.put("grpo.temperature", Double.toString(grpo.temperature()));
+    settings.put("grpo.updates", Integer.toString(grpo.updates()));
     settings.put("grpo.clip", Double.toString(grpo.clip()));
     settings.put("grpo.kl", Double.toString(grpo.kl()));
     settings.put("grpo.pattern", grpo.pattern().orElse("none"));

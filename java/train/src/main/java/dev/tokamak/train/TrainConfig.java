@@ -165,6 +165,7 @@ public record TrainConfig(
    *
    * @param group answers to a prompt
    * @param tokens of an answer, at most
+   * @param updates of the weights from each set of answers
    * @param clip how far from 1 the ratio of a token's probabilities counts
    * @param kl weight of the divergence from the base
    * @param pattern that a whole answer must match
@@ -175,6 +176,7 @@ public record TrainConfig(
       int group,
       int tokens,
       double temperature,
+      int updates,
       double clip,
       double kl,
       Optional<String> pattern,

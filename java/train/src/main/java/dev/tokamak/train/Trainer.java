@@ -8,7 +8,7 @@ import dev.tokamak.backend.train.TrainingReplay;
 import dev.tokamak.backend.train.Update;
 import java.util.List;
 
-/** The one training loop: examples, loss, gradients, update; now and then a look and a checkpoint. */
+/** The one training loop: examples, loss, gradients, update; now and then looks and checkpoints. */
 final class Trainer {
   private final Parameters parameters;
   private final TrainingReplay replay;
@@ -55,8 +55,8 @@ final class Trainer {
    * Runs the steps that are left.
    *
    * @param done steps that were done before
-   * @throws TrainException if a loss or a gradient is not finite, a checkpoint cannot be written, or
-   *     the listener stops it
+   * @throws TrainException if a loss or a gradient is not finite, a checkpoint cannot be written,
+   *     or the listener stops it
    */
   void run(long done) {
     if (done == 0) {
@@ -93,19 +93,14 @@ final class Trainer {
     if (!(total > 0)) {
       throw new TrainException(place(step) + "no example has a token to learn");
     }
-    double loss = 0;
-    double norm = 0;
+    double loss;
+    double norm;
     try {
-      for (int pass = 0; pass < objective.passes(); pass++) {
-        loss = 0;
-        for (List<Example> part : parts) {
-          loss += objective.loss(part, forward(replay, part), total);
-          if (!Double.isFinite(loss)) {
-            throw new BackendException("the loss is " + loss + "; the learning rate may be too high");
-          }
-          replay.backward();
-        }
-        norm = replay.update(update(step, pass));
+      loss = gradients(parts, total);
+      norm = replay.update(update(step, 0));
+      for (int pass = 1; pass < objective.passes(); pass++) {
+        gradients(parts, total);
+        replay.update(update(step, pass));
       }
     } catch (BackendException e) {
       throw new TrainException(place(step) + e.getMessage() + standing(), e);
@@ -118,6 +113,20 @@ final class Trainer {
         objective.passes() * parts.stream().flatMap(List::stream).mapToLong(Example::rows).sum(),
         (System.nanoTime() - begin) / 1e9,
         objective.takeMeasures());
+  }
+
+  /** Adds up the gradients of all parts; their loss. */
+  private double gradients(List<List<Example>> parts, double total) {
+    double loss = 0;
+    for (List<Example> part : parts) {
+      loss += objective.loss(part, forward(replay, part), total);
+      if (!Double.isFinite(loss)) {
+        throw new BackendException(
+            "the loss is " + loss + "; the learning rate may be too high");
+      }
+      replay.backward();
+    }
+    return loss;
   }
 
   private Update update(long step, int pass) {

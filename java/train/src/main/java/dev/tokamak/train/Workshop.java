@@ -118,7 +118,7 @@ public final class Workshop implements AutoCloseable {
     return Model.of(model, weights(), keys, quiet);
   }
 
-  /** Goes on from the newest whole checkpoint, if there is one; else from the weights as they are. */
+  /** Goes on from the newest whole checkpoint; if there is none, with the weights as they are. */
   public void resume() {
     done =
         checkpoints
@@ -141,7 +141,7 @@ public final class Workshop implements AutoCloseable {
         step -> List.of(Validation.look(step, replay, objective, parts, bytes)));
   }
 
-  /** Bytes of text that the targets spell; control tokens, such as the end of a turn, spell none. */
+  /** Bytes of text that the targets spell; control tokens, as the end of a turn, spell none. */
   private long bytes(List<List<Example>> parts) {
     long bytes = 0;
     for (List<Example> part : parts) {

@@ -12,8 +12,8 @@ import dev.tokamak.train.Workshop;
 import dev.tokamak.train.data.TrainingData;
 
 /**
- * Direct preference optimisation: of two answers a model comes to prefer the chosen one, and is held
- * to what it said before.
+ * Direct preference optimisation: of two answers a model comes to prefer the chosen one, and is
+ * held to what it said before.
  */
 public final class Dpo {
   private Dpo() {}

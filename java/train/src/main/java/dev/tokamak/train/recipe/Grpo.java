@@ -41,7 +41,9 @@ public final class Grpo {
         var shop =
             new Workshop(config, options, listener, base.model(), base.keys(), checkpoints)) {
       shop.load(base);
-      var loss = new PolicyGradient(config.grpo().clip(), config.grpo().kl(), 1);
+      var loss =
+          new PolicyGradient(
+              config.grpo().clip(), config.grpo().kl(), config.grpo().updates());
       var answers = new Rollouts(config, shop, problems, base.chat(), loss, arena);
       shop.resume();
 

@@ -12,8 +12,8 @@ import dev.tokamak.train.Workshop;
 import dev.tokamak.train.data.TrainingData;
 
 /**
- * Supervised fine-tuning: a model learns to answer, from conversations; only what the assistant says
- * is learned.
+ * Supervised fine-tuning: a model learns to answer, from conversations; only what the assistant
+ * says is learned.
  */
 public final class Sft {
   private Sft() {}
