@@ -92,6 +92,25 @@ class ObjectiveTest {
     }
   }
 
+  /** The advantages that the golden losses were made with. */
+  @Test
+  void advantagesAreThoseOfTorch() {
+    JsonNode golden = Golden.json("train/objectives.json");
+    int example = 0;
+    for (JsonNode group : golden.get("rewards")) {
+      double[] rewards = {group.get(0).asDouble(), group.get(1).asDouble()};
+      for (double advantage : Rollouts.advantages(rewards)) {
+        assertThat(advantage)
+            .isEqualTo(
+                golden.get("examples").get(example++).get("advantage").asDouble(), within(1e-12));
+      }
+    }
+    assertThat(Rollouts.advantages(new double[] {1, 1, 1})).containsOnly(0);
+    double[] three = Rollouts.advantages(new double[] {1, 0, 0});
+    assertThat(three[0]).isEqualTo(Math.sqrt(2), within(1e-12));
+    assertThat(three[1]).isEqualTo(-Math.sqrt(0.5), within(1e-12));
+  }
+
   private static String weightOf(String name) {
     return switch (name) {
       case "cross_entropy" -> "weight";

@@ -177,6 +177,19 @@ class RecipesTest {
   }
 
   @Test
+  void outputsThatCannotBeAreSaidAtOnce() {
+    Map<String, Object> config = config(Stage.PRETRAIN, "a");
+    config.put("output", folder.toString());
+    assertThatThrownBy(() -> run(Stage.PRETRAIN, config, false))
+        .isInstanceOf(TrainException.class)
+        .hasMessage("output: " + folder + ": a folder, expected the name of a file");
+    config.put("output", folder.resolve("text.txt").resolve("x.gguf").toString());
+    assertThatThrownBy(() -> run(Stage.PRETRAIN, config, false))
+        .isInstanceOf(TrainException.class)
+        .hasMessageContaining("text.txt is no folder");
+  }
+
+  @Test
   void theReferenceHolds() throws IOException {
     run(Stage.PRETRAIN, config(Stage.PRETRAIN, "base"), false);
     Map<String, Object> config = config(Stage.GRPO, "held");

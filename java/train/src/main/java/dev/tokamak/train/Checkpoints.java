@@ -162,10 +162,11 @@ public final class Checkpoints implements AutoCloseable {
     Path part = path.resolveSibling(path.getFileName() + PART);
     Optional<Long> before = steps().stream().filter(s -> s != step).findFirst();
     try {
-      try {
+      try (Arena arena = Arena.ofConfined()) {
+        var values = new Values(replay, buffer(parameters, arena));
         Files.createDirectory(part);
-        write(part.resolve(WEIGHTS), weights(step, parameters, replay));
-        write(part.resolve(OPTIMIZER), moments(parameters, replay));
+        write(part.resolve(WEIGHTS), weights(step, parameters, values));
+        write(part.resolve(OPTIMIZER), moments(parameters, values));
         Files.writeString(
             part.resolve(CHECKSUMS), checksum(part, WEIGHTS) + checksum(part, OPTIMIZER));
         force(part.resolve(CHECKSUMS));
@@ -215,22 +216,36 @@ public final class Checkpoints implements AutoCloseable {
     return Optional.empty();
   }
 
-  private SafetensorsWriter weights(long step, Parameters parameters, TrainingReplay replay) {
+  /** Reads one parameter's values after the other into the same memory. */
+  private record Values(TrainingReplay replay, MemorySegment buffer) {
+    MemorySegment of(Parameter p, State state) {
+      MemorySegment values = buffer.asSlice(0, p.size() * Float.BYTES);
+      replay.read(state, p.offset(), values);
+      return values;
+    }
+  }
+
+  private static MemorySegment buffer(Parameters parameters, Arena arena) {
+    long longest = parameters.trainable().stream().mapToLong(Parameter::size).max().orElse(0);
+    return arena.allocate(JAVA_FLOAT, longest);
+  }
+
+  private SafetensorsWriter weights(long step, Parameters parameters, Values values) {
     Map<String, String> metadata = new LinkedHashMap<>();
     metadata.put(STEP_KEY, Long.toString(step));
     settings.keySet().stream().sorted().forEach(key -> metadata.put(key, settings.get(key)));
     var writer = new SafetensorsWriter(metadata);
     for (Parameter p : parameters.trainable()) {
-      add(writer, p.name(), p, State.WEIGHTS, replay);
+      add(writer, p.name(), p, State.WEIGHTS, values);
     }
     return writer;
   }
 
-  private static SafetensorsWriter moments(Parameters parameters, TrainingReplay replay) {
+  private static SafetensorsWriter moments(Parameters parameters, Values values) {
     var writer = new SafetensorsWriter(Map.of());
     for (Parameter p : parameters.trainable()) {
-      add(writer, momentName(p, State.FIRST_MOMENT), p, State.FIRST_MOMENT, replay);
-      add(writer, momentName(p, State.SECOND_MOMENT), p, State.SECOND_MOMENT, replay);
+      add(writer, momentName(p, State.FIRST_MOMENT), p, State.FIRST_MOMENT, values);
+      add(writer, momentName(p, State.SECOND_MOMENT), p, State.SECOND_MOMENT, values);
     }
     return writer;
   }
@@ -240,16 +255,8 @@ public final class Checkpoints implements AutoCloseable {
   }
 
   private static void add(
-      SafetensorsWriter writer, String name, Parameter p, State state, TrainingReplay replay) {
-    writer.add(
-        name,
-        SafetensorsType.F32,
-        shape(p),
-        () -> {
-          MemorySegment values = Arena.ofAuto().allocate(JAVA_FLOAT, p.size());
-          replay.read(state, p.offset(), values);
-          return values;
-        });
+      SafetensorsWriter writer, String name, Parameter p, State state, Values values) {
+    writer.add(name, SafetensorsType.F32, shape(p), () -> values.of(p, state));
   }
 
   private static List<Long> shape(Parameter p) {

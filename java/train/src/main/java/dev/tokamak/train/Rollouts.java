@@ -13,6 +13,7 @@ import dev.tokamak.train.data.ChatEncoder;
 import dev.tokamak.train.data.ChatFormat;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -25,7 +26,8 @@ import java.util.stream.IntStream;
  * The examples of GRPO (Shao et al. 2024): a model answers each problem several times, each answer
  * is rewarded or not, and its advantage is how far its reward lies above the mean of its group, in
  * standard deviations; in a group of equals all have none. Answers are drawn from the model as it
- * is at that step, without any cuts; one that does not end by itself is wrong.
+ * is at that step, without any cuts; one that does not end by itself is wrong. Whatever the
+ * temperature of answers, what is learnt are probabilities at temperature 1.
  */
 public final class Rollouts implements Source {
   /** Answers that are written side by side, at most. */
@@ -82,9 +84,13 @@ public final class Rollouts implements Source {
     List<Example> examples = new ArrayList<>();
     for (int i = 0; i < answers; i++) {
       Answer answer = given.get(i);
-      double advantage = advantage(given.subList(i - i % group, i - i % group + group), answer);
+      double[] advantages = advantages(given.subList(i - i % group, i - i % group + group));
       examples.add(
-          Example.answer(step * answers + i, answer.tokens(), answer.prompt.length, advantage));
+          Example.answer(
+              step * answers + i,
+              answer.tokens(),
+              answer.prompt.length,
+              advantages[i % group]));
     }
     List<List<Example>> parts =
         IntStream.range(0, config.batch().accumulate())
@@ -96,10 +102,17 @@ public final class Rollouts implements Source {
     return parts;
   }
 
-  private static double advantage(List<Answer> group, Answer answer) {
-    double mean = right(group);
-    double deviation = Math.sqrt(mean * (1 - mean)); // of ones and zeros
-    return deviation == 0 ? 0 : ((answer.right ? 1 : 0) - mean) / deviation;
+  private static double[] advantages(List<Answer> group) {
+    return advantages(group.stream().mapToDouble(answer -> answer.right ? 1 : 0).toArray());
+  }
+
+  /** How many standard deviations each reward of a group is above the mean. */
+  static double[] advantages(double[] rewards) {
+    double mean = Arrays.stream(rewards).average().orElseThrow();
+    double variance =
+        Arrays.stream(rewards).map(r -> (r - mean) * (r - mean)).average().orElseThrow();
+    double scale = variance == 0 ? 0 : 1 / Math.sqrt(variance);
+    return Arrays.stream(rewards).map(reward -> (reward - mean) * scale).toArray();
   }
 
   /** The share of right ones. */

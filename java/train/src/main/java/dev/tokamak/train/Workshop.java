@@ -21,6 +21,8 @@ import dev.tokamak.train.data.ChatEncoder;
 import dev.tokamak.train.data.ChatFormat;
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -65,6 +67,7 @@ public final class Workshop implements AutoCloseable {
     this.keys = keys;
     this.checkpoints = checkpoints;
     tokenizer = Tokenizer.of(keys);
+    requireOutput(config.output());
     // A pair is two sequences.
     int sequences = config.batch().sequences() * (config.stage() == Stage.DPO ? 2 : 1);
     int rows = Math.multiplyExact(sequences, config.batch().tokens());
@@ -79,6 +82,18 @@ public final class Workshop implements AutoCloseable {
     } catch (RuntimeException | Error e) {
       choice.backend().close();
       throw e;
+    }
+  }
+
+  /** Said now, and not when hours of training are done. */
+  private static void requireOutput(Path output) {
+    try {
+      Files.createDirectories(output.toAbsolutePath().getParent());
+    } catch (IOException e) {
+      throw new TrainException("output: " + output + ": " + Checkpoints.reason(e), e);
+    }
+    if (Files.isDirectory(output)) {
+      throw new TrainException("output: " + output + ": a folder, expected the name of a file");
     }
   }
 
