@@ -6,6 +6,7 @@ module dev.tokamak.cli {
   requires dev.tokamak.train;
   requires info.picocli;
   requires me.tongfei.progressbar;
+  requires org.jline.reader;
   requires org.snakeyaml.engine;
   requires tools.jackson.core;
 

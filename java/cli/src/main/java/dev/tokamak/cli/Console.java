@@ -33,6 +33,11 @@ public record Console(
         wanted && isTerminal(2));
   }
 
+  /** Whether somebody types the input and reads the results. */
+  public boolean interactive() {
+    return in == System.in && isTerminal(0) && isTerminal(1);
+  }
+
   /** Whether a file descriptor is a terminal; Java itself tells only of input and output at once. */
   private static boolean isTerminal(int descriptor) {
     try {

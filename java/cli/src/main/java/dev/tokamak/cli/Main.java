@@ -5,6 +5,7 @@ import dev.tokamak.cli.command.Batch;
 import dev.tokamak.cli.command.Bench;
 import dev.tokamak.cli.command.BenchKernels;
 import dev.tokamak.cli.command.BenchTrain;
+import dev.tokamak.cli.command.Chat;
 import dev.tokamak.cli.command.Detokenize;
 import dev.tokamak.cli.command.Devices;
 import dev.tokamak.cli.command.Evaluate;
@@ -67,6 +68,7 @@ public final class Main {
   private static Map<String, Function<Console, Object>> commands() {
     var commands = new LinkedHashMap<String, Function<Console, Object>>();
     commands.put("run", Run::new);
+    commands.put("chat", Chat::new);
     commands.put("batch", Batch::new);
     commands.put("predict", Predict::new);
     commands.put("perplexity", Perplexity::new);
