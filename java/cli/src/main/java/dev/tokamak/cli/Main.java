@@ -92,6 +92,8 @@ public final class Main {
   private Main() {}
 
   public static void main(String[] arguments) {
+    // JLine would write questions to the terminal at each start, which not every terminal answers.
+    System.setProperty("org.jline.terminal.graphemeCluster", "false");
     Console console = Console.ofProcess();
     int status = execute(console, arguments);
     Interrupt.finished();
