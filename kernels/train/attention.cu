@@ -4,7 +4,7 @@
 // stored, the gradients make them again from the logarithms of the softmaxes' sums.
 //   q, out, their gradients [n, heads, head_dim]   k, v, theirs [n, kv_heads, head_dim]
 //   log_sums [n, heads]   starts [n], the first row of each row's sequence, ascending
-//   row_tile.cuh says what a block of which kernel does; grid: (tiles of 64 rows, heads)
+//   row_tile.cuh says what a block of which kernel does; grid: (tiles of 16 rows a warp, heads)
 //   bytes: each value once     operations: 4 head_dim for each score, the gradients 14
 //
 // The gradients of queries and of keys are two kernels, which make the scores twice: 7 products in
@@ -39,9 +39,9 @@ struct Queries {
 };
 
 template <int Dim, int Planes>
-__global__ void __launch_bounds__(AttentionShape<Dim>::threads)
+__global__ void __launch_bounds__(AttentionShape<Dim, Planes>::threads)
     train_attention(const TrainAttention work) {
-  using S = AttentionShape<Dim>;
+  using S = AttentionShape<Dim, Planes>;
   DYN_SMEM(memory);
   const RowTile<Dim, Planes, S::owned> queries{reinterpret_cast<char*>(memory)};
   const RowTile<Dim, Planes, S::streamed> keys{queries.memory + queries.bytes};
@@ -138,9 +138,9 @@ FN float weight_of(float score, float scale, float log_sum) {
 }
 
 template <int Dim, int Planes>
-__global__ void __launch_bounds__(AttentionShape<Dim>::threads)
+__global__ void __launch_bounds__(AttentionShape<Dim, Planes>::threads)
     attention_gradient_q(const TrainAttention work) {
-  using S = AttentionShape<Dim>;
+  using S = AttentionShape<Dim, Planes>;
   DYN_SMEM(memory);
   const RowTile<Dim, Planes, S::owned> queries{reinterpret_cast<char*>(memory)};
   const RowTile<Dim, Planes, S::owned> slopes{queries.memory + queries.bytes};
@@ -208,9 +208,9 @@ FN int rows_until(const int32_t* starts, int rows, int row) {
 }
 
 template <int Dim, int Planes>
-__global__ void __launch_bounds__(AttentionShape<Dim>::threads)
+__global__ void __launch_bounds__(AttentionShape<Dim, Planes>::threads)
     attention_gradient_kv(const TrainAttention work) {
-  using S = AttentionShape<Dim>;
+  using S = AttentionShape<Dim, Planes>;
   DYN_SMEM(memory);
   SHARED(float, log_sums, S::streamed);
   SHARED(float, products, S::streamed);
@@ -280,19 +280,32 @@ __global__ void __launch_bounds__(AttentionShape<Dim>::threads)
 
 // ---- launches -----------------------------------------------------------------------------
 
-/** Shared memory of a block with so many owned and two streamed tiles. */
-template <int Dim>
-constexpr size_t tile_bytes(int planes, int owned_tiles) {
-  using S = AttentionShape<Dim>;
-  return size_t{2} * Dim * planes * (owned_tiles * S::owned + 2 * S::streamed);
+/** A grid of blocks with so many owned and two streamed tiles; z: pieces of the columns. */
+template <int Dim, int Planes>
+Grid grid_of(const TrainAttention& work, int heads, int owned_tiles, int columns = 1) {
+  using S = AttentionShape<Dim, Planes>;
+  constexpr size_t row_bytes = size_t{2} * Dim * Planes;
+  static_assert(row_bytes * 2 * (S::owned + S::streamed) <= 98 << 10);
+  return {dim3(static_cast<unsigned>((work.rows + S::owned - 1) / S::owned),
+               static_cast<unsigned>(heads), static_cast<unsigned>(columns)),
+          dim3(S::threads), row_bytes * (owned_tiles * S::owned + 2 * S::streamed)};
 }
-static_assert(tile_bytes<128>(2, 2) <= 98 << 10 && tile_bytes<256>(2, 2) <= 98 << 10);
 
-template <int Dim>
-dim3 tiles_of(const TrainAttention& work, int heads, int columns) {
-  const int owned = AttentionShape<Dim>::owned;
-  return dim3(static_cast<unsigned>((work.rows + owned - 1) / owned), static_cast<unsigned>(heads),
-              static_cast<unsigned>(columns));
+template <int Dim, int Planes>
+int launch_attention(void* stream, const TrainAttention& work) {
+  return launch(stream, grid_of<Dim, Planes>(work, work.heads, 1), train_attention<Dim, Planes>,
+                work);
+}
+
+template <int Dim, int Planes>
+int launch_gradients(void* stream, const TrainAttention& work) {
+  const int status = launch(stream, grid_of<Dim, Planes>(work, work.heads, 2),
+                            attention_gradient_q<Dim, Planes>, work);
+  if (status != TK_OK) return status;
+  return launch(stream,
+                grid_of<Dim, Planes>(work, work.kv_heads, 2,
+                                     Dim / AttentionShape<Dim, Planes>::columns),
+                attention_gradient_kv<Dim, Planes>, work);
 }
 
 void check(Arguments& arguments, const tk_cuda_step* step, int arithmetic, const float* q,
@@ -343,11 +356,8 @@ int tk_cuda_train_attention(tk_cuda_step* step, int arithmetic, const float* q, 
   report_work(8 * rows * (heads + kv_heads) * head_dim, 2 * rows * rows * heads * head_dim);
   return with_head_size(head_dim, [&](auto size) {
     constexpr int dim = decltype(size)::value;
-    const bool bf16 = arithmetic == TK_TRAIN_BF16;
-    const Grid grid{tiles_of<dim>(work, work.heads, 1), dim3(AttentionShape<dim>::threads),
-                    tile_bytes<dim>(bf16 ? 1 : 2, 1)};
-    return bf16 ? launch(step->stream, grid, train_attention<dim, 1>, work)
-                : launch(step->stream, grid, train_attention<dim, 2>, work);
+    return arithmetic == TK_TRAIN_BF16 ? launch_attention<dim, 1>(step->stream, work)
+                                       : launch_attention<dim, 3>(step->stream, work);
   });
 }
 
@@ -391,15 +401,7 @@ int tk_cuda_train_attention_gradient(tk_cuda_step* step, int arithmetic, const f
   if (status != TK_OK) return status;
   return with_head_size(head_dim, [&](auto size) {
     constexpr int dim = decltype(size)::value;
-    using S = AttentionShape<dim>;
-    const bool bf16 = arithmetic == TK_TRAIN_BF16;
-    const size_t bytes = tile_bytes<dim>(bf16 ? 1 : 2, 2);
-    const Grid of_q{tiles_of<dim>(work, work.heads, 1), dim3(S::threads), bytes};
-    const Grid of_kv{tiles_of<dim>(work, work.kv_heads, dim / S::columns), dim3(S::threads), bytes};
-    const int done = bf16 ? launch(step->stream, of_q, attention_gradient_q<dim, 1>, work)
-                          : launch(step->stream, of_q, attention_gradient_q<dim, 2>, work);
-    if (done != TK_OK) return done;
-    return bf16 ? launch(step->stream, of_kv, attention_gradient_kv<dim, 1>, work)
-                : launch(step->stream, of_kv, attention_gradient_kv<dim, 2>, work);
+    return arithmetic == TK_TRAIN_BF16 ? launch_gradients<dim, 1>(step->stream, work)
+                                       : launch_gradients<dim, 3>(step->stream, work);
   });
 }

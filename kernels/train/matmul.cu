@@ -4,14 +4,14 @@
 //   matmul            out [rows, out_dim]      = x W^T (+ bias)     both factors plain
 //   input gradient    x_gradient [rows, cols]  = dY W               W turned
 //   weight gradient   gradient [out_dim, cols] += dY^T x            both turned
-//   bytes: 2 (BF16) or 4 a value of the factors, 4 of the result    operations: 2 m n k
+//   bytes: 2 (BF16) or 6 a value of the factors, 4 of the result    operations: 2 m n k (F32: six times as many)
 //
 // A block has a tile of the result, its warps parts of that; the factors come by asynchronous
 // copies, two or more steps of 32 k ahead:
 //
 //                    block       warps          stages
 //     BF16           128 x 256   2 x 4, 64 x 64   4
-//     F32            128 x 128   2 x 4, 64 x 32   3
+//     F32            128 x 128   2 x 4, 64 x 32   2
 //     few tiles      64 x 64     2 x 2, 32 x 32   4
 //
 // With 64 x 64 a warp has 4 products for each ldmatrix of four matrices, so that shared memory keeps
@@ -60,7 +60,7 @@ struct Tile {
   template <int Planes>
   static constexpr int stage_bytes = (block_m + block_n) * tile_k * 2 * Planes;
   template <int Planes>
-  static constexpr int stages = 4 * stage_bytes<Planes> <= int{most_shared} ? 4 : 3;
+  static constexpr int stages = 4 * stage_bytes<Planes> <= int{most_shared} ? 4 : 2;
 };
 using LargeBf16 = Tile<4, 8, 2, 4>;
 using LargeFloat = Tile<4, 4, 2, 4>;
@@ -120,12 +120,12 @@ __global__ void __launch_bounds__(T::threads, 1) train_matmul(const Product prod
     if (!active) continue;
 #pragma unroll
     for (int half = 0; half < 2; half++) {
-      uint32_t of_a[Planes][T::m16][4];
+      uint32_t of_a[T::m16][Planes][4];
 #pragma unroll
-      for (int p = 0; p < Planes; p++) {
+      for (int i = 0; i < T::m16; i++) {
 #pragma unroll
-        for (int i = 0; i < T::m16; i++) {
-          A::load_a(of_a[p][i], tile_a + p * A::plane_bytes, warp_m + 16 * i, half, lane);
+        for (int p = 0; p < Planes; p++) {
+          A::load_a(of_a[i][p], tile_a + p * A::plane_bytes, warp_m + 16 * i, half, lane);
         }
       }
 #pragma unroll
@@ -137,17 +137,8 @@ __global__ void __launch_bounds__(T::threads, 1) train_matmul(const Product prod
         }
 #pragma unroll
         for (int i = 0; i < T::m16; i++) {
-#pragma unroll
-          for (int side = 0; side < 2; side++) {
-            const uint32_t high[2] = {of_b[0][2 * side], of_b[0][2 * side + 1]};
-            float(&to)[4] = sum[i][j + side];
-            if constexpr (Planes == 2) {
-              const uint32_t low[2] = {of_b[1][2 * side], of_b[1][2 * side + 1]};
-              ptx::mma_bf16(to, of_a[1][i], high);
-              ptx::mma_bf16(to, of_a[0][i], low);
-            }
-            ptx::mma_bf16(to, of_a[0][i], high);
-          }
+          multiply_planes<Planes>(sum[i][j], of_a[i], of_b, 0);
+          multiply_planes<Planes>(sum[i][j + 1], of_a[i], of_b, 1);
         }
       }
     }
@@ -178,7 +169,7 @@ __global__ void __launch_bounds__(T::threads, 1) train_matmul(const Product prod
   }
 }
 
-/** Both planes, or the one, of 8 values of a row. */
+/** A thread has 8 values of a row. */
 template <int Planes>
 __global__ void __launch_bounds__(run_threads)
     pack_factor(const float* x, int64_t rows, int64_t cols, uint16_t* packed, bool aligned) {
@@ -187,13 +178,9 @@ __global__ void __launch_bounds__(run_threads)
   if (at >= rows * stride) return;
   const int64_t row = at / stride, column = at % stride;
   const float* const from = x + row * cols;
-  const float4 a = load4(from, column, cols, aligned), b = load4(from, column + 4, cols, aligned);
-  const Pair pair[4] = {split(a.x, a.y), split(a.z, a.w), split(b.x, b.y), split(b.z, b.w)};
-  uint4* const to = reinterpret_cast<uint4*>(packed + at);
-  *to = make_uint4(pair[0].high, pair[1].high, pair[2].high, pair[3].high);
-  if (Planes == 2) {
-    to[rows * stride / 8] = make_uint4(pair[0].low, pair[1].low, pair[2].low, pair[3].low);
-  }
+  store_planes<Planes>(reinterpret_cast<char*>(packed + at), 2 * rows * stride,
+                       load4(from, column, cols, aligned),
+                       load4(from, column + 4, cols, aligned));
 }
 
 template <int Planes, bool TurnedA, bool TurnedB, class T>
@@ -212,7 +199,7 @@ constexpr int64_t enough_tiles = 64;
 
 template <bool TurnedA, bool TurnedB>
 int launch_product(void* stream, int arithmetic, const Product& product, int64_t segments) {
-  report_work((arithmetic == TK_TRAIN_BF16 ? 2.0 : 4.0) * product.k * (product.m + product.n) +
+  report_work((arithmetic == TK_TRAIN_BF16 ? 2.0 : 6.0) * product.k * (product.m + product.n) +
                   4.0 * product.m * product.n * segments,
               2.0 * product.m * product.n * product.k);
   const auto large = [&](int64_t m, int64_t n) {
@@ -224,20 +211,23 @@ int launch_product(void* stream, int arithmetic, const Product& product, int64_t
                : launch_tile<1, TurnedA, TurnedB, Small>(stream, product, segments);
   }
   return large(LargeFloat::block_m, LargeFloat::block_n)
-             ? launch_tile<2, TurnedA, TurnedB, LargeFloat>(stream, product, segments)
-             : launch_tile<2, TurnedA, TurnedB, Small>(stream, product, segments);
+             ? launch_tile<3, TurnedA, TurnedB, LargeFloat>(stream, product, segments)
+             : launch_tile<3, TurnedA, TurnedB, Small>(stream, product, segments);
 }
 
 Factor factor(const void* packed, int64_t rows, int64_t cols) {
   return {static_cast<const uint16_t*>(packed), rows, packed_stride(cols)};
 }
 
-/** Rows of a weight gradient that are summed together: enough segments for one wave of blocks of a
- *  large device, each of at least 512 rows. */
-int64_t segment_rows(int64_t rows, int64_t out_dim, int64_t cols) {
+/** Segments that the rows of a weight gradient are summed in, at most: enough for one wave of blocks
+ *  of a large device, each of at least 512 rows. Never more for fewer rows. */
+int64_t most_segments(int64_t rows, int64_t out_dim, int64_t cols) {
   const int64_t tiles = ((out_dim + LargeBf16::block_m - 1) / LargeBf16::block_m) *
                         ((cols + LargeBf16::block_n - 1) / LargeBf16::block_n);
-  const int64_t segments = min(max(int64_t{1}, 128 / tiles), (rows + 511) / 512);
+  return min(max(int64_t{1}, 128 / tiles), (rows + 511) / 512);
+}
+int64_t segment_rows(int64_t rows, int64_t out_dim, int64_t cols) {
+  const int64_t segments = most_segments(rows, out_dim, cols);
   return ((rows + segments - 1) / segments + tile_k - 1) / tile_k * tile_k;
 }
 int64_t segments_of(int64_t rows, int64_t segment) { return (rows + segment - 1) / segment; }
@@ -264,7 +254,7 @@ int64_t tk_cuda_train_packed_bytes(int arithmetic, int64_t rows, int64_t cols) {
   arguments.range("rows", rows, 1, most_width).width("cols", cols);
   if (arguments.status() == TK_OK) arguments.numbers(rows, cols);
   if (arguments.status() != TK_OK) return -1;
-  return rows * packed_stride(cols) * (arithmetic == TK_TRAIN_BF16 ? 2 : 4);
+  return rows * packed_stride(cols) * (arithmetic == TK_TRAIN_BF16 ? 2 : 6);
 }
 
 int tk_cuda_train_pack(void* stream, int arithmetic, int64_t rows, int64_t cols, const float* x,
@@ -280,11 +270,11 @@ int tk_cuda_train_pack(void* stream, int arithmetic, int64_t rows, int64_t cols,
   if (arguments.status() != TK_OK) return arguments.status();
   const int64_t numbers = rows * packed_stride(cols), block = run_threads * 8;
   const Grid grid{dim3(static_cast<unsigned>((numbers + block - 1) / block)), dim3(run_threads)};
-  report_work((arithmetic == TK_TRAIN_BF16 ? 6.0 : 8.0) * numbers, 0);
+  report_work((arithmetic == TK_TRAIN_BF16 ? 6.0 : 10.0) * numbers, 0);
   return arithmetic == TK_TRAIN_BF16
              ? launch(stream, grid, pack_factor<1>, x, rows, cols,
                       static_cast<uint16_t*>(packed), aligned16(x, cols))
-             : launch(stream, grid, pack_factor<2>, x, rows, cols,
+             : launch(stream, grid, pack_factor<3>, x, rows, cols,
                       static_cast<uint16_t*>(packed), aligned16(x, cols));
 }
 
@@ -333,7 +323,7 @@ int64_t tk_cuda_train_weight_gradient_bytes(int64_t rows, int64_t out_dim, int64
   Arguments arguments("tk_cuda_train_weight_gradient_bytes");
   check_shape(arguments, rows, out_dim, cols);
   if (arguments.status() != TK_OK) return -1;
-  const int64_t segments = segments_of(rows, segment_rows(rows, out_dim, cols));
+  const int64_t segments = most_segments(rows, out_dim, cols);
   return segments == 1 ? 0 : segments * out_dim * cols * int64_t{sizeof(float)};
 }
 

@@ -10,25 +10,26 @@
 //                                                    dk += ds^T q
 //
 // So there are two products: of own rows by streamed ones, turned (scores); and of what is made of
-// scores, which are where operand a wants them (parts.cuh), by streamed rows. Rows lie in shared
-// memory as planes of bfloat16 [rows][Dim], one or, for float32, two, chunks of 16 bytes permuted
-// by row so that ldmatrix meets no bank twice.
+// scores, which are where operand a wants them, by streamed rows. Rows lie in shared
+// memory as planes of bfloat16 [rows][Dim] (tile.cuh), chunks of 16 bytes permuted by row so that
+// ldmatrix meets no bank twice.
 //
 // A query sees the keys from the first row of its sequence to itself. What it does not see is
 // computed with, where a tile has others that do, and gets the weight 0.
 
 #pragma once
 
-#include "parts.cuh"
+#include "tile.cuh"
 #include "vectors.cuh"
 
 namespace tokamak::cuda {
 
-/** Heads of up to Dim values. Two owned and two streamed tiles fit into 96 KiB even as float32. */
-template <int Dim>
+/** Heads of up to Dim values. Two owned and two streamed tiles fit into 96 KiB. */
+template <int Dim, int Planes>
 struct AttentionShape {
-  static constexpr int warps = Dim <= 128 ? 4 : 2, threads = 32 * warps;
-  static constexpr int owned = 16 * warps, streamed = Dim <= 128 ? 32 : 16;
+  static constexpr int warps = Dim * Planes <= 256 ? 4 : Dim * Planes <= 384 ? 2 : 1;
+  static constexpr int threads = 32 * warps, owned = 16 * warps;
+  static constexpr int streamed = Dim <= 128 ? 32 : 16;
   static constexpr int columns = Dim <= 128 ? Dim : 128;  // of both gradients of keys and values
 };
 
@@ -74,31 +75,12 @@ struct RowTile {
       const int columns = first + row < end ? dim : 0;
       const float4 a = load4(from, 8 * number, columns, aligned);
       const float4 b = load4(from, 8 * number + 4, columns, aligned);
-      const Pair pair[4] = {split(a.x, a.y), split(a.z, a.w), split(b.x, b.y), split(b.z, b.w)};
-      *reinterpret_cast<uint4*>(chunk(0, row, number)) =
-          make_uint4(pair[0].high, pair[1].high, pair[2].high, pair[3].high);
-      if constexpr (Planes == 2) {
-        *reinterpret_cast<uint4*>(chunk(1, row, number)) =
-            make_uint4(pair[0].low, pair[1].low, pair[2].low, pair[3].low);
-      }
+      store_planes<Planes>(chunk(0, row, number), plane_bytes, a, b);
     }
   }
 };
 
-/** sum += a b, as parts.cuh orders it; `side` chooses the left or the right half of b. */
-template <int Planes>
-FN void multiply_planes(float (&sum)[4], const uint32_t (&a)[Planes][4],
-                        const uint32_t (&b)[Planes][4], int side) {
-  const uint32_t high[2] = {b[0][2 * side], b[0][2 * side + 1]};
-  if constexpr (Planes == 2) {
-    const uint32_t low[2] = {b[1][2 * side], b[1][2 * side + 1]};
-    ptx::mma_bf16(sum, a[1], high);
-    ptx::mma_bf16(sum, a[0], low);
-  }
-  ptx::mma_bf16(sum, a[0], high);
-}
-
-/** s[16][8 N8] = own rows first .. first + 15 times streamed rows, turned. */
+/** s[16][Streamed] = own rows first .. first + 15 times streamed rows, turned. */
 template <int Dim, int Planes, int Owned, int Streamed>
 FN void scores_of(float (&s)[Streamed / 8][4], const RowTile<Dim, Planes, Owned>& own, int first,
                   const RowTile<Dim, Planes, Streamed>& stream, int steps, int lane) {
@@ -138,9 +120,10 @@ FN void add_rows(float (&sum)[Columns8][4], const float (&w)[Streamed / 8][4],
 #pragma unroll
     for (int j = 0; j < 4; j++) {
       const float* const two = &w[2 * i + j / 2][j % 2 * 2];
-      const Pair pair = split(two[0], two[1]);
-      a[0][j] = pair.high;
-      if constexpr (Planes == 2) a[1][j] = pair.low;
+      uint32_t word[Planes];
+      split_planes<Planes>(two[0], two[1], word);
+#pragma unroll
+      for (int p = 0; p < Planes; p++) a[p][j] = word[p];
     }
 #pragma unroll
     for (int c = 0; c < Columns8; c += 2) {

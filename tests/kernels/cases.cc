@@ -176,6 +176,7 @@ void Runner::training(const std::string& where, const std::string& again,
       if (c.title().find(options_.filter) == std::string::npos) continue;
       Random random(options_.seed ^ static_cast<uint64_t>(c.line) * 0x9e3779b97f4a7c15);
       const auto problem = table.make(c, random);
+      if (problem->products > options_.most) continue;
       attempt(c.title(), where, again, [&] { run(*problem); });
     }
   }

@@ -58,7 +58,8 @@ struct Sum {
     const double product = rounded(bf16, a) * rounded(bf16, b);
     value += product;
     squares += value * value;
-    if (!bf16) squares += product_squares(products, product, Parts::more, Parts::more);
+    // three parts: five more products are added, and 2^-24 is left out
+    if (!bf16) squares += product * product + (products == Products::bf16_parts ? 5 * value * value : 0);
   }
   void add(float other) {
     value += static_cast<double>(other);
@@ -134,6 +135,7 @@ std::unique_ptr<TrainingProblem> make_matmul(const Case& c, Random& random) {
   problem->rows = c.number("rows");
   problem->cols = c.number("cols");
   problem->out_dim = c.number("out_dim");
+  problem->products = problem->rows * problem->cols * problem->out_dim;
   problem->x = normal(problem->rows * problem->cols, random);
   problem->weight = normal(problem->out_dim * problem->cols, random);
   if (c.text("bias") == "yes") problem->bias = normal(problem->out_dim, random);
@@ -146,9 +148,9 @@ std::unique_ptr<TrainingProblem> make_matmul(const Case& c, Random& random) {
 
 // ---- attention ----------------------------------------------------------------------------
 
-/** Scores are as large as `size`: their error is that of the factors' parts, or of bfloat16, and
+/** Scores are as large as `size`: their error is that of float32, or of bfloat16, and
  *  moves the weights as much. What is made of weights is off by that share of the sizes summed. */
-double attention_share(bool bf16, double size) { return (bf16 ? 0x1p-7 : 0x1p-15) * (1 + size); }
+double attention_share(bool bf16, double size) { return (bf16 ? 0x1p-7 : 0x1p-19) * (1 + size); }
 
 struct Attention : TrainingProblem {
   TrainingRows step;
@@ -238,6 +240,7 @@ std::unique_ptr<TrainingProblem> make_attention(const Case& c, Random& random) {
   problem->heads = c.number("heads");
   problem->kv_heads = c.number("kv_heads");
   problem->head_dim = c.number("head_dim");
+  problem->products = rows * rows * problem->heads * problem->head_dim;
   problem->scale = static_cast<float>(1 / std::sqrt(c.real("head_dim")));
   problem->q = normal(rows * problem->heads * problem->head_dim, random);
   problem->k = normal(rows * problem->kv_heads * problem->head_dim, random);
@@ -633,9 +636,8 @@ struct Muon : TrainingProblem {
       }
       x = next;
     }
-    // Each step multiplies an error by up to three and a half; the parts' are of 2^-16, bfloat16's
-    // of 2^-9.
-    const double off = bf16 ? 0.25 : 0.02;
+    // Each step multiplies an error by up to three and a half; they begin with 2^-24, or 2^-9.
+    const double off = bf16 ? 0.25 : 1e-3;
     const double scale = std::sqrt(std::max(1.0, static_cast<double>(rows) / static_cast<double>(cols)));
     for (size_t i = 0; i < n * m; i++) {
       const double rate = rule.learning_rate * scale;
@@ -654,6 +656,7 @@ std::unique_ptr<TrainingProblem> make_muon(const Case& c, Random& random) {
   problem->rows = c.number("rows");
   problem->cols = c.number("cols");
   const int64_t count = problem->rows * problem->cols;
+  problem->products = 10 * count * std::min(problem->rows, problem->cols);
   problem->rule = {0.7, 0.02, 0.1, 0.95, 0, 0, 1};
   problem->state = {normal(count, random), normal(count, random), normal(count, random), {}};
   return problem;

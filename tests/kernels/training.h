@@ -85,6 +85,7 @@ class TrainingProblem {
   };
   /** Of each value that run returns. */
   virtual std::vector<Expected> expected(Products products) const = 0;
+  int64_t products = 0;  // roughly how many multiplications it is, where they are many
 };
 
 using MakeTraining = std::unique_ptr<TrainingProblem> (*)(const Case&, Random&);

@@ -20,12 +20,10 @@
 extern "C" {
 #endif
 
-/** How products are computed; sums and all that is stored are float32. */
+// How products are computed; sums and all that is stored are float32.
 enum tk_train_arithmetic {
-  /** Factors are sums of two bfloat16 values, of which three products are added. */
-  TK_TRAIN_F32,
-  /** Factors are rounded to bfloat16, to nearest even. */
-  TK_TRAIN_BF16
+  TK_TRAIN_F32 = 0,  // factors are sums of three bfloat16 values, of which six products are added
+  TK_TRAIN_BF16 = 1  // factors are rounded to bfloat16, to nearest even
 };
 
 // ---- step ---------------------------------------------------------------------------------
@@ -63,8 +61,8 @@ TK_API int tk_cuda_train_input_gradient(void* stream, int arithmetic, int64_t ro
                                         const void* weight, int64_t cols, int accumulate,
                                         float* x_gradient);
 
-/** Bytes of scratch memory that tk_cuda_train_weight_gradient needs; may be 0; -1: not supported.
- *  Calls of one stream may share it. */
+/** Bytes of scratch memory that tk_cuda_train_weight_gradient needs, never more for fewer rows; may be
+ *  0; -1: not supported. Calls of one stream may share it, as all scratch memory. */
 TK_API int64_t tk_cuda_train_weight_gradient_bytes(int64_t rows, int64_t out_dim, int64_t cols);
 
 /** gradient[out_dim, cols] += out_gradient^T [out_dim, rows] * x [rows, cols], both packed. Rows are
@@ -159,12 +157,11 @@ TK_API int64_t tk_cuda_train_squares_bytes(void);
 TK_API int tk_cuda_train_squares(void* stream, int64_t count, const float* x, void* scratch,
                                  double* sum);
 
-/** What tk_cuda_train_adamw does to each parameter with gradient g, after g *= gradient_factor:
- *    m += first_share * (g - m)        v += second_share * (g * g - v)
- *    w -= decay * w                    w -= rate * m / (sqrt(v) * second_factor + epsilon)
- *  first_share = 1 - beta1, second_share = 1 - beta2; with a step's corrections rate = learning rate
- *  / (1 - beta1^step), second_factor = 1 / sqrt(1 - beta2^step); decay = learning rate * weight
- *  decay. */
+// What tk_cuda_train_adamw does to each parameter with gradient g, after g *= gradient_factor:
+//   m += first_share * (g - m)        v += second_share * (g * g - v)
+//   w -= decay * w                    w -= rate * m / (sqrt(v) * second_factor + epsilon)
+// first_share = 1 - beta1, second_share = 1 - beta2; with a step's corrections rate = learning rate
+// / (1 - beta1^step), second_factor = 1 / sqrt(1 - beta2^step); decay = learning rate * weight decay.
 typedef struct tk_cuda_adamw {
   float gradient_factor, first_share, second_share, epsilon, rate, second_factor, decay;
 } tk_cuda_adamw;

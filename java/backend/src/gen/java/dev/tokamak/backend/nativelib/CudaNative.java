@@ -243,4 +243,189 @@ public static native int tk_cuda_multiply_bf16(@Cast("void*") long stream, int b
 // #endif
 
 
+// Parsed from tokamak/tokamak_cuda_train.h
+
+// SPDX-License-Identifier: Apache-2.0
+//
+// tokamak_cuda_train.h: the C ABI of the CUDA kernels that training adds to those of
+// tokamak_cuda.h, with the same conventions. What a training step shares with inference (embed,
+// norm, gate, select) is launched by the functions there, on the step that is made here.
+//
+// Gradients of values are written, those of parameters are added to. Parameters, their gradients
+// and moments are float32, row-major.
+//
+// Determinism: the order of every sum is fixed by the shape of its problem (and by the batch, where
+// it says which rows meet); never by threads. No atomic addition of floats anywhere.
+
+// #pragma once
+
+// #include <stdint.h>
+
+// #include "tokamak/tokamak_cuda.h"
+
+// #if defined(__cplusplus)
+// #endif
+
+// How products are computed; sums and all that is stored are float32.
+/** enum tk_train_arithmetic */
+public static final int
+  TK_TRAIN_F32 = 0,  // factors are sums of three bfloat16 values, of which six products are added
+  TK_TRAIN_BF16 = 1;  // factors are rounded to bfloat16, to nearest even
+
+// ---- step ---------------------------------------------------------------------------------
+
+/** A step of exactly {@code rows} rows and {@code outputs} outputs: the rows of several sequences behind each
+ *  other. In device memory: counts [2], which say the same; tokens, positions, starts [rows], of
+ *  which starts is the first row of each row's sequence; output_rows [outputs], ascending. Tokens,
+ *  positions and rows must be in range: kernels do not check. Freed by tk_cuda_step_free. Null:
+ *  refused. */
+public static native @Cast("tk_cuda_step*") long tk_cuda_train_step(@Cast("void*") long stream, int rows, int outputs, @Cast("int32_t*") long counts,
+                                        @Cast("int32_t*") long tokens, @Cast("int32_t*") long positions,
+                                        @Cast("int32_t*") long starts, @Cast("int32_t*") long output_rows);
+
+// ---- products -----------------------------------------------------------------------------
+// Factors are packed first, once for all products that they are in: weights after each update, a
+// value before the products that follow.
+
+/** Bytes of a matrix [rows, cols] as a factor; -1: not supported. */
+public static native @Cast("int64_t") long tk_cuda_train_packed_bytes(int arithmetic, @Cast("int64_t") long rows, @Cast("int64_t") long cols);
+
+/** packed = the matrix x [rows, cols] as a factor of products. */
+public static native int tk_cuda_train_pack(@Cast("void*") long stream, int arithmetic, @Cast("int64_t") long rows, @Cast("int64_t") long cols,
+                              @Cast("float*") long x, @Cast("void*") long packed);
+
+/** out[rows, out_dim] = x[rows, cols] * W^T (+ bias[out_dim]), W [out_dim, cols]; x and W packed.
+ *  bias may be null. */
+public static native int tk_cuda_train_matmul(@Cast("void*") long stream, int arithmetic, @Cast("int64_t") long rows, @Cast("void*") long x,
+                                @Cast("int64_t") long cols, @Cast("void*") long weight, @Cast("int64_t") long out_dim,
+                                @Cast("float*") long bias, @Cast("float*") long out);
+
+/** x_gradient[rows, cols] = out_gradient[rows, out_dim] * W [out_dim, cols], both packed; with
+ *  {@code accumulate} += . */
+public static native int tk_cuda_train_input_gradient(@Cast("void*") long stream, int arithmetic, @Cast("int64_t") long rows,
+                                        @Cast("void*") long out_gradient, @Cast("int64_t") long out_dim,
+                                        @Cast("void*") long weight, @Cast("int64_t") long cols, int accumulate,
+                                        @Cast("float*") long x_gradient);
+
+/** Bytes of scratch memory that tk_cuda_train_weight_gradient needs, never more for fewer rows; may be
+ *  0; -1: not supported. Calls of one stream may share it, as all scratch memory. */
+public static native @Cast("int64_t") long tk_cuda_train_weight_gradient_bytes(@Cast("int64_t") long rows, @Cast("int64_t") long out_dim, @Cast("int64_t") long cols);
+
+/** gradient[out_dim, cols] += out_gradient^T [out_dim, rows] * x [rows, cols], both packed. Rows are
+ *  summed in segments that the shape fixes, and those in order. */
+public static native int tk_cuda_train_weight_gradient(@Cast("void*") long stream, int arithmetic, @Cast("int64_t") long rows,
+                                         @Cast("void*") long out_gradient, @Cast("int64_t") long out_dim, @Cast("void*") long x,
+                                         @Cast("int64_t") long cols, @Cast("void*") long scratch, @Cast("float*") long gradient);
+
+/** Bytes of scratch memory of tk_cuda_train_bias_gradient and, with a row for each group, of
+ *  tk_cuda_train_norm_gradient. */
+public static native @Cast("int64_t") long tk_cuda_train_column_bytes(@Cast("int64_t") long rows, @Cast("int64_t") long cols);
+
+/** gradient[cols] += the sum of the rows of out_gradient [rows, cols]. */
+public static native int tk_cuda_train_bias_gradient(@Cast("void*") long stream, @Cast("int64_t") long rows, @Cast("float*") long out_gradient,
+                                       @Cast("int64_t") long cols, @Cast("void*") long scratch, @Cast("float*") long gradient);
+
+// ---- row by row ---------------------------------------------------------------------------
+
+/** Of tk_cuda_norm: x_gradient [rows, width]; weight_gradient [dim] += unless it is null. scratch:
+ *  tk_cuda_train_column_bytes(rows * width / dim, dim); unused without weight_gradient. */
+public static native int tk_cuda_train_norm_gradient(@Cast("void*") long stream, @Cast("int64_t") long rows, @Cast("float*") long x, @Cast("int64_t") long width,
+                                       @Cast("float*") long weight, @Cast("int64_t") long dim, float epsilon,
+                                       @Cast("float*") long out_gradient, @Cast("float*") long x_gradient, @Cast("void*") long scratch,
+                                       @Cast("float*") long weight_gradient);
+
+/** tk_cuda_rope from x to out, all rows of a step; inverse: turned the other way. */
+public static native int tk_cuda_train_rope(@Cast("tk_cuda_step*") long step, @Cast("float*") long x, @Cast("int64_t") long heads, @Cast("int64_t") long head_dim,
+                              @Cast("int64_t") long rotary_dim, int pairing, @Cast("float*") long table,
+                              @Cast("int64_t") long table_rows, int inverse, @Cast("float*") long out);
+
+/** Of tk_cuda_gate, all [rows, width]. */
+public static native int tk_cuda_train_gate_gradient(@Cast("void*") long stream, @Cast("int64_t") long rows, @Cast("float*") long gate,
+                                       @Cast("float*") long up, @Cast("int64_t") long width, @Cast("float*") long out_gradient,
+                                       @Cast("float*") long gate_gradient, @Cast("float*") long up_gradient);
+
+/** out = x + y, all [rows, width]. */
+public static native int tk_cuda_train_add(@Cast("void*") long stream, @Cast("int64_t") long rows, @Cast("float*") long x, @Cast("float*") long y,
+                             @Cast("int64_t") long width, @Cast("float*") long out);
+
+/** out = factor * x, both [rows, width]. */
+public static native int tk_cuda_train_scale(@Cast("void*") long stream, @Cast("int64_t") long rows, @Cast("float*") long x, float factor,
+                               @Cast("int64_t") long width, @Cast("float*") long out);
+
+/** x_gradient [rows, width] = the rows of out_gradient [outputs, width] where they came from,
+ *  summed where several came from one; zero elsewhere. */
+public static native int tk_cuda_train_select_gradient(@Cast("tk_cuda_step*") long step, @Cast("float*") long out_gradient,
+                                         @Cast("int64_t") long width, @Cast("float*") long x_gradient);
+
+/** gradient [vocab, dim]: row tokens[i] += out_gradient [rows, dim] row i, in the order of rows. */
+public static native int tk_cuda_train_embed_gradient(@Cast("tk_cuda_step*") long step, @Cast("float*") long out_gradient, @Cast("int64_t") long dim,
+                                        @Cast("float*") long gradient);
+
+/** log_sums [outputs] = log sum exp of each row of logits [outputs, vocab]; log_probabilities
+ *  [outputs] = the logit of targets[i] - that. */
+public static native int tk_cuda_train_log_probability(@Cast("tk_cuda_step*") long step, @Cast("float*") long logits, @Cast("int64_t") long vocab,
+                                         @Cast("int32_t*") long targets, @Cast("float*") long log_sums,
+                                         @Cast("float*") long log_probabilities);
+
+/** logits[i, j] = coefficients[i] * ((j = targets[i]) - softmax(logits)[i, j]), in place. */
+public static native int tk_cuda_train_log_probability_gradient(@Cast("tk_cuda_step*") long step, @Cast("float*") long logits, @Cast("int64_t") long vocab,
+                                                  @Cast("int32_t*") long targets, @Cast("float*") long log_sums,
+                                                  @Cast("float*") long coefficients);
+
+// ---- attention ----------------------------------------------------------------------------
+
+/** Causal attention among the rows of a step: q, out [rows, heads * head_dim], k, v [rows, kv_heads
+ *  * head_dim]; a row sees the rows of its own sequence up to itself. log_sums [rows, heads] = log
+ *  sum exp(scale * score). head_dim is at most 256. */
+public static native int tk_cuda_train_attention(@Cast("tk_cuda_step*") long step, int arithmetic, @Cast("float*") long q,
+                                   @Cast("float*") long k, @Cast("float*") long v, @Cast("int64_t") long heads, @Cast("int64_t") long kv_heads,
+                                   @Cast("int64_t") long head_dim, float scale, @Cast("float*") long out, @Cast("float*") long log_sums);
+
+/** Bytes of scratch memory that tk_cuda_train_attention_gradient needs. */
+public static native @Cast("int64_t") long tk_cuda_train_attention_gradient_bytes(@Cast("int64_t") long rows, @Cast("int64_t") long heads);
+
+/** Gradients of q, k and v from that of out, the softmax made again from log_sums. */
+public static native int tk_cuda_train_attention_gradient(@Cast("tk_cuda_step*") long step, int arithmetic, @Cast("float*") long q,
+                                            @Cast("float*") long k, @Cast("float*") long v, @Cast("int64_t") long heads,
+                                            @Cast("int64_t") long kv_heads, @Cast("int64_t") long head_dim, float scale,
+                                            @Cast("float*") long out, @Cast("float*") long log_sums,
+                                            @Cast("float*") long out_gradient, @Cast("void*") long scratch,
+                                            @Cast("float*") long q_gradient, @Cast("float*") long k_gradient,
+                                            @Cast("float*") long v_gradient);
+
+// ---- optimisers ---------------------------------------------------------------------------
+
+/** Bytes of scratch memory of tk_cuda_train_squares. */
+public static native @Cast("int64_t") long tk_cuda_train_squares_bytes();
+
+/** sum[0] = the sum of the squares of x [count], in double precision. scratch of
+ *  tk_cuda_train_squares_bytes. */
+public static native int tk_cuda_train_squares(@Cast("void*") long stream, @Cast("int64_t") long count, @Cast("float*") long x, @Cast("void*") long scratch,
+                                 @Cast("double*") long sum);
+
+// What tk_cuda_train_adamw does to each parameter with gradient g, after g *= gradient_factor:
+//   m += first_share * (g - m)        v += second_share * (g * g - v)
+//   w -= decay * w                    w -= rate * m / (sqrt(v) * second_factor + epsilon)
+// first_share = 1 - beta1, second_share = 1 - beta2; with a step's corrections rate = learning rate
+// / (1 - beta1^step), second_factor = 1 / sqrt(1 - beta2^step); decay = learning rate * weight decay.
+
+/** AdamW (Loshchilov and Hutter 2019) on {@code count} parameters; gradients become zero. {@code update} lies in
+ *  host memory. */
+public static native int tk_cuda_train_adamw(@Cast("void*") long stream, @Cast("int64_t") long count, @Cast("tk_cuda_adamw*") long update,
+                               @Cast("float*") long weights, @Cast("float*") long gradients, @Cast("float*") long first, @Cast("float*") long second);
+
+/** Bytes of scratch memory of tk_cuda_train_muon; -1: not supported. */
+public static native @Cast("int64_t") long tk_cuda_train_muon_bytes(int arithmetic, @Cast("int64_t") long rows, @Cast("int64_t") long cols);
+
+/** Muon (Jordan et al. 2024) on a matrix weight [rows, cols], after g *= gradient_factor: momentum +=
+ *  share * (g - momentum); u = g + (1 - share) * (momentum - g), made nearly orthogonal by five steps
+ *  of Newton and Schulz; w -= decay * w; w -= rate * u. The gradient becomes zero. */
+public static native int tk_cuda_train_muon(@Cast("void*") long stream, int arithmetic, @Cast("int64_t") long rows, @Cast("int64_t") long cols,
+                              float gradient_factor, float share, float rate, float decay,
+                              @Cast("void*") long scratch, @Cast("float*") long weight, @Cast("float*") long gradient, @Cast("float*") long momentum);
+
+// #if defined(__cplusplus)
+// #endif
+
+
 }

@@ -13,6 +13,9 @@ import dev.tokamak.backend.Roofline;
 import dev.tokamak.backend.Roofline.Arithmetic;
 import dev.tokamak.backend.Tensor;
 import dev.tokamak.backend.nativelib.CudaLibrary;
+import dev.tokamak.backend.train.TrainingProgram;
+import dev.tokamak.backend.train.TrainingReplay;
+import dev.tokamak.backend.train.TrainingShape;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
@@ -105,6 +108,11 @@ public final class CudaBackend implements Backend {
   public Replay prepare(Program program, Weights weights, Limits limits) {
     return new CudaReplay(
         device, program, Launch.fused(program), (CudaWeights) weights, limits);
+  }
+
+  @Override
+  public TrainingReplay prepare(TrainingProgram program, TrainingShape shape) {
+    return new CudaTraining(device, program, shape);
   }
 
   /** Of the device; of an emulated one it would tell nothing. */
