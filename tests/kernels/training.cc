@@ -148,9 +148,13 @@ std::unique_ptr<TrainingProblem> make_matmul(const Case& c, Random& random) {
 
 // ---- attention ----------------------------------------------------------------------------
 
-/** Scores are as large as `size`: their error is that of float32, or of bfloat16, and
- *  moves the weights as much. What is made of weights is off by that share of the sizes summed. */
-double attention_share(bool bf16, double size) { return (bf16 ? 0x1p-7 : 0x1p-19) * (1 + size); }
+/** Scores are as large as `size`: their error is that of float32, or of bfloat16 where attention's
+ *  products are rounded to that, and moves the weights as much. What is made of weights is off by
+ *  that share of the sizes summed. */
+double attention_share(Products products, bool bf16, double size) {
+  const bool rounds = bf16 && products != Products::float32;  // CPU kernels do not
+  return (rounds ? 0x1p-7 : 0x1p-19) * (1 + size);
+}
 
 struct Attention : TrainingProblem {
   TrainingRows step;
@@ -163,7 +167,7 @@ struct Attention : TrainingProblem {
     return training.attention(step, bf16, heads, kv_heads, head_dim, scale, q, k, v, out_gradient);
   }
 
-  Expectations expected(Products) const override {
+  Expectations expected(Products products_of) const override {
     const int64_t n = step.rows, d = head_dim;
     Expectations out(q.size()), log_sums(at(n * heads)), dq(q.size()), dk(k.size()), dv(v.size());
     for (int64_t head = 0; head < heads; head++) {
@@ -186,7 +190,7 @@ struct Attention : TrainingProblem {
         }
         for (const double s : score) sum += std::exp(s - largest);
         for (const double s : score) p.push_back(std::exp(s - largest) / sum);
-        const double share = attention_share(bf16, size);
+        const double share = attention_share(products_of, bf16, size);
         log_sums[at(i * heads + head)] = {largest + std::log(sum), share};
         double products = 0, product_sizes = 0;  // of out_gradient and out
         for (int64_t c = 0; c < d; c++) {

@@ -2,18 +2,27 @@
 //
 // tokamak_kernel_tests CASES [--filter TEXT] [--level NAME] [--seed N]
 //
-// Runs the tables CASES/ops/*.cases and CASES/train-ops/*.cases and the scenarios at every level that this machine can run.
+// Runs the tables CASES/ops/*.cases and CASES/train/*.cases, and the scenarios at every level that this machine can run.
 // tests/README.md says what is compared.
 
 #include <algorithm>
 #include <cstdio>
 
 #include "../cases.h"
-#include "../train/operations.h"
 #include "machine.h"
+#include "training.h"
 
 namespace tokamak::tests {
 namespace {
+
+/** Against plain loops with 2 threads, and the same bits with 1 and 3. */
+void run_training(const TrainingProblem& problem, int level) {
+  CpuTraining two(level, 2), one(level, 1), three(level, 3);
+  const Floats first = problem.run(two);
+  expect_close(problem.expected(two.products()), first);
+  expect_same_bits(first, problem.run(one), "with 1 thread");
+  expect_same_bits(first, problem.run(three), "with 3 threads");
+}
 
 int run(int argc, char** argv) {
   Options options;
@@ -34,7 +43,7 @@ int run(int argc, char** argv) {
                                     {two, 1, "row by row"},
                                     {one, std::min<int64_t>(rows, 7), "in steps of 7"}};
     });
-    train_tables(runner, options, level, where, again);
+    runner.training(where, again, [&](const TrainingProblem& problem) { run_training(problem, level); });
     for (const auto* scenarios : {&team_scenarios, &tape_scenarios, &gemm_scenarios, &train_scenarios}) {
       for (const Scenario& scenario : *scenarios) {
         runner.attempt(scenario.name, where, again, [&] { scenario.run(level, options.seed); });

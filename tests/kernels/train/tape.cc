@@ -8,12 +8,10 @@
 #include <algorithm>
 #include <cfloat>
 
-#include "operations.h"
+#include "../cpu/training.h"
 
 namespace tokamak::tests {
 namespace {
-
-using Floats = std::vector<float>;
 
 void expect_message(int status, const char* part) {
   if (status == TK_OK) fail("accepted, expected '%s'", part);
@@ -78,6 +76,54 @@ void rows(int level, uint64_t seed) {
       if (first != table_gradient) fail("other bits with %d threads", threads);
     }
   }
+}
+
+/** A norm of values whose squares are no floats any more has the bits of one that is smaller by a
+ *  power of two. */
+void large_norms(int level, uint64_t seed) {
+  Random random(seed);
+  const Team team(level, 2);
+  constexpr int n = 35, width = 48, dim = 24;
+  const Floats x = values("normal", n, width, random), d = values("normal", n, width, random);
+  const Floats weight = values("normal", 1, dim, random);
+  Floats out[2], dx[2], dw[2];
+  for (const int large : {0, 1}) {
+    Floats scaled = x;
+    for (float& value : scaled) value *= large ? 0x1p100f : 1;
+    out[large] = dx[large] = Floats(x.size(), NAN);
+    dw[large] = Floats(dim, 0);
+    TrainBatch batch(n, 1);
+    const TrainTape tape(team, batch);
+    tk_train* const t = tape.handle;
+    ok(tk_train_norm(t, 0, scaled.data(), width, weight.data(), dim, 0, out[large].data()));
+    ok(tk_train_begin_backward(t));
+    ok(tk_train_norm_gradient(t, 0, scaled.data(), width, weight.data(), dim, 0, d.data(),
+                              dx[large].data(), dw[large].data()));
+    ok(tk_train_forward(t, n, 0));
+    ok(tk_train_backward(t, n, 0));
+    for (float& value : dx[large]) value *= large ? 0x1p100f : 1;
+  }
+  if (out[0] != out[1]) fail("other values");
+  if (dx[0] != dx[1]) fail("another gradient of x");
+  if (dw[0] != dw[1]) fail("another gradient of the weight");
+}
+
+void large_logits(int level, uint64_t) {
+  const Team team(level, 1);
+  TrainBatch batch(2, 2);
+  batch.outputs = {0, 1};
+  batch.targets = {1, 0};
+  batch.coefficients = {-2, -2};
+  Floats logits = {-FLT_MAX, FLT_MAX, 0, 0, 88, -1000}, sums(2);
+  const TrainTape tape(team, batch);
+  tk_train* const t = tape.handle;
+  ok(tk_train_log_probability(t, logits.data(), 3, sums.data()));
+  ok(tk_train_begin_backward(t));
+  ok(tk_train_log_probability_gradient(t, logits.data(), 3, sums.data()));
+  ok(tk_train_forward(t, 2, 2));
+  same("log probabilities", batch.log_probabilities, {0, -88});
+  ok(tk_train_backward(t, 2, 2));
+  same("gradient", logits, {0, 0, 0, -2, 2, 0});
 }
 
 /** Parameters of both kinds, pieces of memory that threads share, and padding. */
@@ -419,6 +465,8 @@ void names_the_culprit(int level, uint64_t) {
 }  // namespace
 
 const std::vector<Scenario> train_scenarios = {{"train: rows", rows},
+                                               {"train: large norms", large_norms},
+                                               {"train: large logits", large_logits},
                                                {"train: updates", updates},
                                                {"train: fused as alone", fused_as_alone},
                                                {"train: wrong arguments", wrong_arguments},
