@@ -19,7 +19,7 @@ TEXTS = [
     "\ufb01ne \ufb01re", "\u2460 \u2461", "\u65e5\u672c\u8a9e", "a\u65e5b", "\U0001f600 lo \U0001f600",
     "\u043b\u043e\u0441\u0442\u0438", "\u00a0x\u3000y", "\u0000\u0001", "a\u200bb", "\u2581a\u2581b",
     "<unk>", "<0x41>", "<|im_start|>lo<|im_end|>", "a <|endoftext|> b", "<|im_en", "loloLOLOlolo",
-    "aaaaaaaaaaaaaaaa", "[CLS] lo [SEP] ##ka", "mesmesmes" * 8, "x" * 101, "-- --- ----",
+    "aaaaaaaaaaaaaaaa", "[CLS] lo [SEP] ##ka", "mesmesmes" * 8, "x" * 101, "XaXXaXXX", "-- --- ----",
 ]
 
 
@@ -61,7 +61,7 @@ def fields(data):
 
 def sentencepiece_model(name, kind, **options):
     with open("rules.tsv", "w") as rules:  # code points in hexadecimal, from and to
-        rules.write("FB01\t66 69\n65 301\tE9\n2460\t31\nA0\t20\n3000\t20\n9\t20\nA\t20\n200B\t\n")
+        rules.write("FB01\t66 69\n65 301\tE9\n2460\t31\nA0\t20\n3000\t20\n9\t20\nA\t20\n200B\t\n58\t59\n58 58\t5A\n")
     prefix = os.path.join(HERE, name)
     options.setdefault("normalization_rule_tsv", "rules.tsv")
     sentencepiece.SentencePieceTrainer.train(

@@ -18,6 +18,7 @@ import java.util.Optional;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -178,6 +179,39 @@ class UnigramTrainerTest {
         .isCloseTo(
             3 * (3 * a * b * a + 2 * ab * a + 2 * a * ba) / aba + 2 * (2 * a * b + ab) / abAlone,
             within(1e-12));
+  }
+
+  @Test
+  void estimationDropsWhatIsNotToBeExpected() {
+    var model =
+        new PieceModel(
+            new TreeMap<>(Map.of("ab", 5L)),
+            new TreeMap<>(Map.of("a", 5L, "b", 5L)),
+            List.of(new SeedPieces.Seed("bb", 9), new SeedPieces.Seed("ab", 5)));
+    model.estimate();
+    assertThat(pieces(model)).containsExactly("a", "b", "ab");
+  }
+
+  @Test
+  void pruningKeepsWhatIsHardToWriteOtherwise() {
+    // "abc" is rare; "cd" is made of frequent characters, "ef" of rare ones.
+    var words = new TreeMap<>(Map.of("abc", 1L, "cd", 20L, "ef", 20L, "c", 900L, "d", 900L));
+    var characters =
+        new TreeMap<>(Map.of("a", 1L, "b", 1L, "c", 921L, "d", 920L, "e", 20L, "f", 20L));
+    var model =
+        new PieceModel(
+            words,
+            characters,
+            List.of(
+                new SeedPieces.Seed("abc", 1),
+                new SeedPieces.Seed("cd", 20),
+                new SeedPieces.Seed("ef", 20)));
+    model.prune(7);
+    assertThat(pieces(model)).containsExactly("a", "b", "c", "d", "e", "f", "ef");
+  }
+
+  private static List<String> pieces(PieceModel model) {
+    return IntStream.range(0, model.size()).mapToObj(model::piece).toList();
   }
 
   @Test
