@@ -20,9 +20,10 @@ import tools.jackson.databind.json.JsonMapper;
 class TokenizerFileTest {
   /**
    * Where Hugging Face's tokenizers differ from the SentencePiece model that the file was made of:
-   * a text that begins with its sign for a space, and the name of a byte token.
+   * a text that begins with its sign for a space, the name of a byte token, and a replacement of
+   * two characters.
    */
-  private static final List<String> NOT_SENTENCE_PIECES = List.of("▁a▁b", "<0x41>");
+  private static final List<String> NOT_SENTENCE_PIECES = List.of("▁a▁b", "<0x41>", "XaXXaXXX");
 
   @TempDir private Path folder;
 

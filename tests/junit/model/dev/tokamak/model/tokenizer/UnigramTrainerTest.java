@@ -195,9 +195,9 @@ class UnigramTrainerTest {
   @Test
   void pruningKeepsWhatIsHardToWriteOtherwise() {
     // "abc" is rare; "cd" is made of frequent characters, "ef" of rare ones.
-    var words = new TreeMap<>(Map.of("abc", 1L, "cd", 20L, "ef", 20L, "c", 900L, "d", 900L));
+    var words = new TreeMap<>(Map.of("abc", 1L, "cd", 20L, "ef", 20L, "c", 30L, "d", 30L));
     var characters =
-        new TreeMap<>(Map.of("a", 1L, "b", 1L, "c", 921L, "d", 920L, "e", 20L, "f", 20L));
+        new TreeMap<>(Map.of("a", 1L, "b", 1L, "c", 51L, "d", 50L, "e", 20L, "f", 20L));
     var model =
         new PieceModel(
             words,
