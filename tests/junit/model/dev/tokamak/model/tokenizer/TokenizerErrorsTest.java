@@ -147,6 +147,17 @@ class TokenizerErrorsTest {
   }
 
   @Test
+  void wordPieceWithoutAnUnknownToken() {
+    refused(
+        new Vocabularies("bert")
+            .token("▁a", TokenKind.NORMAL, 0)
+            .key("add_bos_token", false)
+            .key("add_eos_token", false)
+            .metadata(),
+        "unknown_token_id: missing, expected a token");
+  }
+
+  @Test
   void aNormalizationThatIsNotKnown() {
     assertThatThrownBy(
             () -> Tokenizer.of(bpe().metadata().with("tokenizer.tokamak.normalizer", "NFX")))

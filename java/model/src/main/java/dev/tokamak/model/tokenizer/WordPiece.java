@@ -29,6 +29,10 @@ public final class WordPiece extends Tokenizer {
     super(
         withSeparatorAsEos(metadata),
         new Defaults(OptionalInt.of(101), OptionalInt.of(102), OptionalInt.of(100), true, true));
+    if (unknown().isEmpty()) {
+      throw Vocabulary.error(
+          metadata.source(), Tokenizer.idKey("unknown"), "missing, expected a token");
+    }
     this.lowercase = metadata.bool(LOWERCASE).orElse(true);
     this.longestToken = vocabulary.longest();
   }
