@@ -212,6 +212,7 @@ class CheckpointsTest {
             java,
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",
+            "--enable-native-access=ALL-UNNAMED",
             "-cp",
             classes,
             ToyTraining.class.getName(),

@@ -9,8 +9,6 @@ import dev.tokamak.generate.GenerateOptions;
 import dev.tokamak.generate.SamplerOptions;
 import dev.tokamak.model.Model;
 import dev.tokamak.train.Problems.Problem;
-import dev.tokamak.train.data.ChatEncoder;
-import dev.tokamak.train.data.ChatFormat;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -36,7 +34,6 @@ public final class Rollouts implements Source {
   private final TrainConfig config;
   private final Workshop shop;
   private final Problems problems;
-  private final ChatFormat chat;
   private final PolicyGradient policy;
   private final Optional<Reference> reference;
 
@@ -48,13 +45,11 @@ public final class Rollouts implements Source {
       TrainConfig config,
       Workshop shop,
       Problems problems,
-      ChatFormat chat,
       PolicyGradient policy,
       Arena arena) {
     this.config = config;
     this.shop = shop;
     this.problems = problems;
-    this.chat = chat;
     this.policy = policy;
     reference =
         config.grpo().kl() > 0
@@ -160,7 +155,7 @@ public final class Rollouts implements Source {
       for (int i = 0; i < asked.size(); i++) {
         int number = i;
         Problem problem = asked.get(i);
-        int[] prompt = ChatEncoder.question(shop.tokenizer(), chat, problem.question());
+        int[] prompt = shop.question(problem.question());
         GenerateOptions options =
             GenerateOptions.of(sampler.withSeed(Problems.mix(config.seed(), first + i)))
                 .withMaxTokens(config.grpo().tokens());

@@ -14,11 +14,9 @@ import dev.tokamak.model.Model;
 import dev.tokamak.model.ModelOptions;
 import dev.tokamak.model.TrainingModel;
 import dev.tokamak.model.WeightArray;
-import dev.tokamak.model.format.Metadata;
 import dev.tokamak.model.tokenizer.TokenKind;
 import dev.tokamak.model.tokenizer.Tokenizer;
 import dev.tokamak.train.data.ChatEncoder;
-import dev.tokamak.train.data.ChatFormat;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
@@ -38,9 +36,8 @@ public final class Workshop implements AutoCloseable {
   private final TrainConfig config;
   private final Backends.Options options;
   private final TrainListener listener;
+  private final Base base;
   private final TrainingModel model;
-  private final Metadata keys;
-  private final Tokenizer tokenizer;
   private final Checkpoints checkpoints;
   private final Backends.Choice choice;
   private final TrainingReplay replay;
@@ -51,26 +48,21 @@ public final class Workshop implements AutoCloseable {
   /**
    * Takes the memory that the training needs; weights are zero.
    *
-   * @param keys of the file that will be written, beside those of the architecture: the tokenizer's
    */
   public Workshop(
       TrainConfig config,
       Backends.Options options,
       TrainListener listener,
-      TrainingModel model,
-      Metadata keys,
+      Base base,
       Checkpoints checkpoints) {
     this.config = config;
     this.options = options;
     this.listener = listener;
-    this.model = model;
-    this.keys = keys;
+    this.base = base;
     this.checkpoints = checkpoints;
-    tokenizer = Tokenizer.of(keys);
+    model = base.model();
     requireOutput(config.output());
-    // A pair is two sequences.
-    int sequences = config.batch().sequences() * (config.stage() == Stage.DPO ? 2 : 1);
-    int rows = Math.multiplyExact(sequences, config.batch().tokens());
+    int rows = rows(config);
     choice = Backends.open(options);
     try {
       replay =
@@ -83,6 +75,19 @@ public final class Workshop implements AutoCloseable {
       choice.backend().close();
       throw e;
     }
+  }
+
+  private static int rows(TrainConfig config) {
+    long sequences = config.batch().sequences();
+    long rows = sequences * config.batch().tokens() * (config.stage() == Stage.DPO ? 2 : 1);
+    if (rows > Integer.MAX_VALUE) {
+      throw new ConfigException(
+          config.source(),
+          "batch.sequences",
+          "found " + sequences + ", which makes " + rows + " rows with batch.tokens, expected at"
+              + " most " + Integer.MAX_VALUE + "; batch.accumulate makes large steps of small parts");
+    }
+    return (int) rows;
   }
 
   /** Said now, and not when hours of training are done. */
@@ -105,17 +110,8 @@ public final class Workshop implements AutoCloseable {
     return replay;
   }
 
-  /** Where its weights are. */
-  public WeightArray weights() {
+  private WeightArray weights() {
     return WeightArray.of(replay);
-  }
-
-  public TrainingModel model() {
-    return model;
-  }
-
-  public Tokenizer tokenizer() {
-    return tokenizer;
   }
 
   /**
@@ -123,14 +119,14 @@ public final class Workshop implements AutoCloseable {
    *
    * @throws dev.tokamak.model.format.FormatException if a tensor is not as it should be
    */
-  public void load(Base base) {
+  public void load() {
     base.load(weights(), config.seed());
   }
 
   /** A copy of the model as it is now, to generate with. */
   Model copy() {
     var quiet = new ModelOptions(options, ModelOptions.defaults().progress());
-    return Model.of(model, weights(), keys, quiet);
+    return Model.of(model, weights(), base.keys(), quiet);
   }
 
   /** Goes on from the newest whole checkpoint; if there is none, with the weights as they are. */
@@ -144,7 +140,7 @@ public final class Workshop implements AutoCloseable {
 
   /** From now on held-out data is looked at every so often. */
   public void validate(Objective objective, Source heldOut, long batches) {
-    long count = Math.min(batches, config.evaluate().batches());
+    long count = looked(batches);
     if (count == 0) {
       return;
     }
@@ -156,6 +152,10 @@ public final class Workshop implements AutoCloseable {
         step -> List.of(Validation.look(step, replay, objective, parts, bytes)));
   }
 
+  private long looked(long batches) {
+    return Math.min(batches, config.evaluate().batches());
+  }
+
   /** Bytes of text that the targets spell; control tokens, as the end of a turn, spell none. */
   private long bytes(List<List<Example>> parts) {
     long bytes = 0;
@@ -165,7 +165,7 @@ public final class Workshop implements AutoCloseable {
             example.targets().stream()
                 .map(position -> example.tokens()[position])
                 .filter(this::isText)
-                .mapToLong(token -> tokenizer.bytes(token).length)
+                .mapToLong(token -> base.tokenizer().bytes(token).length)
                 .sum();
       }
     }
@@ -173,6 +173,7 @@ public final class Workshop implements AutoCloseable {
   }
 
   private boolean isText(int token) {
+    Tokenizer tokenizer = base.tokenizer();
     return token < tokenizer.vocabularySize() && tokenizer.kind(token) != TokenKind.CONTROL;
   }
 
@@ -192,15 +193,20 @@ public final class Workshop implements AutoCloseable {
   /** The configuration's prompts as texts to go on with. */
   public List<Prompt> beginnings() {
     return config.samples().prompts().stream()
-        .map(text -> new Prompt(text, tokenizer.encode(text, true, false)))
+        .map(text -> new Prompt(text, base.tokenizer().encode(text, true, false)))
         .toList();
   }
 
   /** The configuration's prompts as a user's questions. */
-  public List<Prompt> questions(ChatFormat chat) {
+  public List<Prompt> questions() {
     return config.samples().prompts().stream()
-        .map(text -> new Prompt(text, ChatEncoder.question(tokenizer, chat, text)))
+        .map(text -> new Prompt(text, question(text)))
         .toList();
+  }
+
+  /** The tokens before the answer to a user's question. */
+  int[] question(String text) {
+    return ChatEncoder.question(base.tokenizer(), base.chat(), text);
   }
 
   private List<TrainEvent> samples(long step, List<Prompt> prompts) {
@@ -230,7 +236,7 @@ public final class Workshop implements AutoCloseable {
   public Map<Long, float[]> logProbabilities(Source training, Source heldOut, long batches) {
     try (Arena arena = Arena.ofShared()) {
       var steps = LongStream.range(0, config.steps()).mapToObj(training::step);
-      var looks = LongStream.range(0, batches).mapToObj(heldOut::step);
+      var looks = LongStream.range(0, looked(batches)).mapToObj(heldOut::step);
       return new Reference(parameters(), replay, arena)
           .logProbabilities(Stream.concat(steps, looks).flatMap(List::stream));
     }
@@ -288,7 +294,7 @@ public final class Workshop implements AutoCloseable {
       if (model.lora().isPresent()) {
         model.writeAdapters(config.output(), weights());
       } else {
-        model.write(config.output(), weights(), config.outputType(), keys);
+        model.write(config.output(), weights(), config.outputType(), base.keys());
       }
     } catch (IOException e) {
       throw new TrainException(

@@ -34,16 +34,15 @@ public final class Dpo {
         var data =
             new TrainingData(
                 config, base.tokenizer(), base.chat(), TrainEvent.warnings(listener));
-        var shop =
-            new Workshop(config, options, listener, base.model(), base.keys(), checkpoints)) {
-      shop.load(base);
+        var shop = new Workshop(config, options, listener, base, checkpoints)) {
+      shop.load();
       var reference =
           shop.logProbabilities(data.training(), data.validation(), data.validationBatches());
       shop.resume();
 
       var loss = new DirectPreference(config.dpo().beta(), config.dpo().nll(), reference);
       shop.validate(loss, data.validation(), data.validationBatches());
-      shop.sample(shop.questions(base.chat()));
+      shop.sample(shop.questions());
 
       shop.train(data.training(), loss);
       shop.write();

@@ -38,17 +38,16 @@ public final class Grpo {
     try (var checkpoints = Checkpoints.of(config, resume);
         var base = new Base(config);
         var arena = Arena.ofConfined();
-        var shop =
-            new Workshop(config, options, listener, base.model(), base.keys(), checkpoints)) {
-      shop.load(base);
+        var shop = new Workshop(config, options, listener, base, checkpoints)) {
+      shop.load();
       var loss =
           new PolicyGradient(
               config.grpo().clip(), config.grpo().kl(), config.grpo().updates());
-      var answers = new Rollouts(config, shop, problems, base.chat(), loss, arena);
+      var answers = new Rollouts(config, shop, problems, loss, arena);
       shop.resume();
 
       answers.validate();
-      shop.sample(shop.questions(base.chat()));
+      shop.sample(shop.questions());
 
       shop.train(answers, loss);
       shop.write();

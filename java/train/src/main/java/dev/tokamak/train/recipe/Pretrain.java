@@ -31,9 +31,8 @@ public final class Pretrain {
         var data =
             new TrainingData(
                 config, base.tokenizer(), base.chat(), TrainEvent.warnings(listener));
-        var shop =
-            new Workshop(config, options, listener, base.model(), base.keys(), checkpoints)) {
-      shop.load(base);
+        var shop = new Workshop(config, options, listener, base, checkpoints)) {
+      shop.load();
       shop.resume();
 
       var loss = new CrossEntropy();

@@ -34,14 +34,13 @@ public final class Sft {
         var data =
             new TrainingData(
                 config, base.tokenizer(), base.chat(), TrainEvent.warnings(listener));
-        var shop =
-            new Workshop(config, options, listener, base.model(), base.keys(), checkpoints)) {
-      shop.load(base);
+        var shop = new Workshop(config, options, listener, base, checkpoints)) {
+      shop.load();
       shop.resume();
 
       var loss = new CrossEntropy();
       shop.validate(loss, data.validation(), data.validationBatches());
-      shop.sample(shop.questions(base.chat()));
+      shop.sample(shop.questions());
 
       shop.train(data.training(), loss);
       shop.write();
