@@ -190,18 +190,6 @@ class RecipesTest {
   }
 
   @Test
-  void tooManyRowsAreSaid() throws IOException {
-    Map<String, Object> config = config(Stage.PRETRAIN, "a");
-    config.put(
-        "model",
-        Map.of("layers", 1, "dim", 16, "heads", 2, "kv_heads", 1, "hidden", 32,
-            "context", 65536));
-    config.put("batch", Map.of("sequences", 65536, "tokens", 65536));
-    assertThatThrownBy(() -> run(Stage.PRETRAIN, config, false))
-        .hasMessageStartingWith("test.yaml: batch.sequences: found 65536, which makes 4294967296");
-  }
-
-  @Test
   void theReferenceHolds() throws IOException {
     run(Stage.PRETRAIN, config(Stage.PRETRAIN, "base"), false);
     Map<String, Object> config = config(Stage.GRPO, "held");

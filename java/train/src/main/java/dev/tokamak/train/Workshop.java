@@ -62,7 +62,9 @@ public final class Workshop implements AutoCloseable {
     this.checkpoints = checkpoints;
     model = base.model();
     requireOutput(config.output());
-    int rows = rows(config);
+    // A pair is two sequences.
+    int sequences = config.batch().sequences() * (config.stage() == Stage.DPO ? 2 : 1);
+    int rows = Math.multiplyExact(sequences, config.batch().tokens());
     choice = Backends.open(options);
     try {
       replay =
@@ -75,19 +77,6 @@ public final class Workshop implements AutoCloseable {
       choice.backend().close();
       throw e;
     }
-  }
-
-  private static int rows(TrainConfig config) {
-    long sequences = config.batch().sequences();
-    long rows = sequences * config.batch().tokens() * (config.stage() == Stage.DPO ? 2 : 1);
-    if (rows > Integer.MAX_VALUE) {
-      throw new ConfigException(
-          config.source(),
-          "batch.sequences",
-          "found " + sequences + ", which makes " + rows + " rows with batch.tokens, expected at"
-              + " most " + Integer.MAX_VALUE + "; batch.accumulate makes large steps of small parts");
-    }
-    return (int) rows;
   }
 
   /** Said now, and not when hours of training are done. */
