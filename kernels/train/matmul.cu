@@ -12,7 +12,7 @@
 //                    block       warps          stages
 //     BF16           128 x 256   2 x 4, 64 x 64   4
 //     F32            128 x 128   2 x 4, 64 x 32   2
-//     few tiles      64 x 64     2 x 2, 32 x 32   4
+//     few tiles      64 x 64     2 x 2, 32 x 32   4, F32 2
 //
 // With 64 x 64 a warp has 4 products for each ldmatrix of four matrices, so that shared memory keeps
 // up with the tensor cores. The factors are bfloat16 in memory already: read as float32 by each
@@ -60,7 +60,7 @@ struct Tile {
   template <int Planes>
   static constexpr int stage_bytes = (block_m + block_n) * tile_k * 2 * Planes;
   template <int Planes>
-  static constexpr int stages = 4 * stage_bytes<Planes> <= int{most_shared} ? 4 : 2;
+  static constexpr int stages = Planes == 1 ? 4 : 2;
 };
 using LargeBf16 = Tile<4, 8, 2, 4>;
 using LargeFloat = Tile<4, 4, 2, 4>;
@@ -78,6 +78,7 @@ __global__ void __launch_bounds__(T::threads, 1) train_matmul(const Product prod
   constexpr int stages = T::template stages<Planes>;
   constexpr int stage_bytes = T::template stage_bytes<Planes>;
   static_assert(Planes * (A::plane_bytes + B::plane_bytes) == stage_bytes);
+  static_assert(stages * stage_bytes <= int{most_shared});
   constexpr int b_at = Planes * A::plane_bytes;
 
   const int64_t tiles_m = (product.m + T::block_m - 1) / T::block_m;

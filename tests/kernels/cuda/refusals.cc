@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "scenarios.h"
+#include "tokamak/tokamak_cuda_train.h"
 
 namespace tokamak::tests {
 namespace {
@@ -280,6 +281,91 @@ void steps(const device::Schedule& schedule, uint64_t) {
   tk_cuda_step_free(nullptr);
 }
 
+void training_products(const device::Schedule& schedule, uint64_t) {
+  Fixture fixture(schedule);
+  void* const stream = fixture.program.stream();
+  float *const x = fixture.a.data(), *const y = fixture.b.data(), *const z = fixture.c.data();
+
+  if (tk_cuda_train_packed_bytes(2, 1, 1) != -1) fail("packed bytes of arithmetic 2");
+  refused(TK_BAD_ARGUMENT, "tk_cuda_train_packed_bytes: arithmetic=2, must be 0 to 1");
+  if (tk_cuda_train_packed_bytes(1, 0, 1) != -1) fail("packed bytes of no rows");
+  refused(TK_BAD_ARGUMENT, "tk_cuda_train_packed_bytes: rows=0");
+  refused(tk_cuda_train_pack(stream, -1, 1, 1, x, y), "tk_cuda_train_pack: arithmetic=-1");
+  refused(tk_cuda_train_pack(stream, 1, INT64_MAX, INT64_MAX, x, y), "tk_cuda_train_pack: rows=");
+  refused(tk_cuda_train_pack(stream, 1, 1, 1, nullptr, y), "tk_cuda_train_pack: x is null");
+  refused(tk_cuda_train_pack(stream, 1, 1, 1, x, y + 1), "packed=");
+
+  refused(tk_cuda_train_matmul(stream, 1, 0, x, 1, y, 1, nullptr, z), "train_matmul: rows=0");
+  refused(tk_cuda_train_matmul(stream, 1, 1, nullptr, 1, y, 1, nullptr, z), "x is null");
+  refused(tk_cuda_train_matmul(stream, 1, 1, x + 1, 1, y, 1, nullptr, z), "a multiple of 16");
+  refused(tk_cuda_train_matmul(stream, 1, 1, x, 0, y, 1, nullptr, z), "cols=0");
+  refused(tk_cuda_train_matmul(stream, 1, 1, x, 1, nullptr, 1, nullptr, z), "weight is null");
+  refused(tk_cuda_train_matmul(stream, 1, 1, x, 1, y, -1, nullptr, z), "out_dim=-1");
+  refused(tk_cuda_train_matmul(stream, 1, 1, x, 1, y, 1, odd(x), z), "bias=");
+  refused(tk_cuda_train_matmul(stream, 1, 1, x, 1, y, 1, nullptr, nullptr), "out is null");
+  refused(tk_cuda_train_input_gradient(stream, 1, 1, nullptr, 1, y, 1, 0, z),
+          "tk_cuda_train_input_gradient: out_gradient is null");
+  refused(tk_cuda_train_input_gradient(stream, 1, 1, x, 1, y, 1, 2, z), "accumulate=2");
+  refused(tk_cuda_train_input_gradient(stream, 1, 1, x, 1, y, 1, 0, nullptr), "x_gradient is null");
+  refused(tk_cuda_train_weight_gradient(stream, 1, 1, x, 1, nullptr, 1, nullptr, z),
+          "tk_cuda_train_weight_gradient: x is null");
+  refused(tk_cuda_train_weight_gradient(stream, 1, 1024, x, 1, y, 1, nullptr, z),
+          "scratch is null");
+  refused(tk_cuda_train_weight_gradient(stream, 1, 1, x, 1, y, 1, nullptr, nullptr),
+          "gradient is null");
+  refused(tk_cuda_train_bias_gradient(stream, 1, x, 1, nullptr, z), "scratch is null");
+  refused(tk_cuda_train_bias_gradient(stream, 1, x, 0, y, z), "cols=0");
+  fixture.expect_untouched();
+}
+
+void training_rows(const device::Schedule& schedule, uint64_t) {
+  Fixture fixture(schedule);
+  void* const stream = fixture.program.stream();
+  tk_cuda_step* const s = fixture.program.handle();
+  float *const x = fixture.a.data(), *const y = fixture.b.data(), *const z = fixture.c.data();
+  const auto* word = reinterpret_cast<const int32_t*>(y);
+
+  if (tk_cuda_train_step(stream, 1, 2, word, word, word, word, word) != nullptr) fail("a step");
+  refused(TK_BAD_ARGUMENT, "tk_cuda_train_step: outputs=2, must be 0 to 1");
+  if (tk_cuda_train_step(stream, 1, 1, word, word, word, nullptr, word) != nullptr) fail("a step");
+  refused(TK_BAD_ARGUMENT, "tk_cuda_train_step: starts is null");
+
+  refused(tk_cuda_train_norm_gradient(stream, 1, x, 8, y, 3, 0, x, z, z, z), "dim=3");
+  refused(tk_cuda_train_norm_gradient(stream, 1, x, 8, y, 8, NAN, x, z, z, z), "epsilon");
+  refused(tk_cuda_train_norm_gradient(stream, 1, x, 8, y, 8, 0, nullptr, z, z, z),
+          "tk_cuda_train_norm_gradient: out_gradient is null");
+  refused(tk_cuda_train_norm_gradient(stream, 1, x, 8, y, 8, 0, x, z, nullptr, z),
+          "scratch is null");
+  refused(tk_cuda_train_rope(nullptr, x, 1, 4, 4, 0, y, 9, 0, z), "tk_cuda_train_rope: step");
+  refused(tk_cuda_train_rope(s, x, 1, 4, 6, 0, y, 9, 0, z), "rotary_dim=6, must be 2 to 4");
+  refused(tk_cuda_train_rope(s, x, 1, 4, 3, 0, y, 9, 0, z), "rotary_dim=3");
+  refused(tk_cuda_train_rope(s, x, 1, 4, 4, 7, y, 9, 0, z), "pairing=7");
+  refused(tk_cuda_train_rope(s, x, 1, 4, 4, 0, y, 9, 2, z), "inverse=2");
+  refused(tk_cuda_train_rope(s, x, 1, 4, 4, 0, y, 9, 0, x), "out must not be x");
+  refused(tk_cuda_train_gate_gradient(stream, 1, x, y, 4, x, nullptr, z), "gate_gradient is null");
+  refused(tk_cuda_train_add(stream, 0, x, y, 4, z), "tk_cuda_train_add: rows=0");
+  refused(tk_cuda_train_scale(stream, 1, x, 2, 0, z), "tk_cuda_train_scale: width=0");
+  refused(tk_cuda_train_select_gradient(s, x, 4, nullptr), "x_gradient is null");
+  refused(tk_cuda_train_embed_gradient(s, x, 0, z), "tk_cuda_train_embed_gradient: dim=0");
+  refused(tk_cuda_train_log_probability(s, x, 4, nullptr, y, z), "targets is null");
+  refused(tk_cuda_train_log_probability_gradient(s, z, 4, word, x, nullptr),
+          "coefficients is null");
+
+  refused(tk_cuda_train_attention(s, 2, x, x, x, 1, 1, 4, 1, z, z), "arithmetic=2");
+  refused(tk_cuda_train_attention(s, 1, x, x, x, 3, 2, 4, 1, z, z), "heads=3, must be a multiple");
+  refused(tk_cuda_train_attention(s, 1, x, x, x, 1, 1, 257, 1, z, z), "head_dim=257");
+  refused(tk_cuda_train_attention(s, 1, x, x, x, 1, 1, 4, INFINITY, z, z), "scale");
+  refused(tk_cuda_train_attention(s, 1, x, x, x, 1, 1, 4, 1, z, nullptr), "log_sums is null");
+  refused(tk_cuda_train_attention_gradient(s, 1, x, x, x, 1, 1, 4, 1, x, y, x, nullptr, z, z, z),
+          "tk_cuda_train_attention_gradient: scratch is null");
+
+  refused(tk_cuda_train_squares(stream, 0, x, y, reinterpret_cast<double*>(z)), "count=0");
+  refused(tk_cuda_train_adamw(stream, 1, nullptr, z, z, z, z), "update is null");
+  refused(tk_cuda_train_muon(stream, 0, 1, 1, 1, 1, 1, 1, nullptr, z, z, z), "scratch is null");
+  refused(tk_cuda_train_muon(stream, 0, 0, 1, 1, 1, 1, 1, y, z, z, z), "tk_cuda_train_muon: rows=0");
+  fixture.expect_untouched();
+}
+
 }  // namespace
 
 const std::vector<Scenario> refusal_scenarios = {{"refusals: steps", steps},
@@ -287,6 +373,8 @@ const std::vector<Scenario> refusal_scenarios = {{"refusals: steps", steps},
                                                  {"refusals: weights", weights},
                                                  {"refusals: attention", attention},
                                                  {"refusals: sampling", sampling},
-                                                 {"refusals: roofline", roofline}};
+                                                 {"refusals: roofline", roofline},
+                                                 {"refusals: products of training", training_products},
+                                                 {"refusals: training", training_rows}};
 
 }  // namespace tokamak::tests
