@@ -49,7 +49,7 @@ __global__ void __launch_bounds__(threads)
     const bool match = other < rows && tokens[other] == token;
     const unsigned bits = __ballot_sync(~0u, match);
     if (lane == 0) found[warp] = __popc(bits);
-    __syncthreads();
+    __syncthreads();  // and nobody reads the list before any more
     int before = 0, all = 0;
     for (int w = 0; w < warps; w++) {
       before += w < warp ? found[w] : 0;
@@ -64,7 +64,6 @@ __global__ void __launch_bounds__(threads)
         if (column < dim) sum[c] += from[column];
       }
     }
-    __syncthreads();  // and free again
   }
   for (int c = 0; c < columns; c++) {
     const int64_t column = first_column + c * threads;
