@@ -123,6 +123,29 @@ class EvaluateTest {
     assertThat(json.get("rows").get(3).get("right").asBoolean()).isFalse();
   }
 
+  @Test
+  void conversationsAreWrittenByTheTemplateAndTheirAnswersLeftOut() throws Exception {
+    String line =
+        "{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},"
+            + "{\"role\":\"assistant\",\"content\":\"b\"}],\"pattern\":\"(?s).*\"}";
+    String data = file("m.jsonl", line);
+    Cli.Result without =
+        Cli.run("evaluate", "--task", "verify", "-m", model, "--data", data, "--quiet");
+    assertThat(without.status()).isEqualTo(1);
+    assertThat(without.err()).contains("has no chat template").contains("--template FILE");
+    String template = file("t.jinja", "{% for m in messages %}{{ m.content }}{% endfor %}");
+    JsonNode chat = evaluate("verify", "--data", data, "-n", "4", "--template", template);
+    String prompt = file("p.jsonl", "{\"prompt\":\"a\",\"pattern\":\"(?s).*\"}");
+    assertThat(chat).isEqualTo(evaluate("verify", "--data", prompt, "-n", "4"));
+  }
+
+  @Test
+  void accuracyByExamplesIsDrawn() throws Exception {
+    Path page = folder.resolve("icl.html");
+    evaluate("icl", "--examples", "0,1", "--questions", "1", "--plot", page.toString());
+    assertThat(Files.readString(page)).contains("next number", "examples shown", "uPlot");
+  }
+
   private static String quoted(String text) {
     return tools.jackson.databind.json.JsonMapper.shared().writeValueAsString(text);
   }
@@ -155,6 +178,8 @@ class EvaluateTest {
           choice | {"question":"a","choices":["b","c"],"answer":2} | answer: expected 0 to 1, found 2
           choice | {"question":"a","choices":["b","c"],"answer":"zz"} | answer: expected a choice
           choice | {"question":"a","choices":"b","answer":0}   | expected an array of texts
+          verify | {"messages":[{"role":"x","content":"a"}],"exact":"b"} | messages[0].role
+          verify | {"messages":[],"exact":"b"}                 | expected at least one message
           verify | {"prompt":"a"}                              | expected a rule: words, pattern, number or exact
           verify | {"prompt":"a","pattern":"("}                | pattern: Unclosed group
           icl    | {"input":"a","output":"b"}                  | expected 2 examples or more, found 1

@@ -2,7 +2,6 @@
 package dev.tokamak.cli.command;
 
 import dev.tokamak.cli.Console;
-import dev.tokamak.cli.Failure;
 import dev.tokamak.cli.Interrupt;
 import dev.tokamak.generate.Capacity;
 import dev.tokamak.generate.Dialogue;
@@ -10,7 +9,6 @@ import dev.tokamak.generate.GenerateOptions;
 import dev.tokamak.generate.SamplerOptions;
 import dev.tokamak.model.Model;
 import dev.tokamak.model.chat.ChatTemplate;
-import java.nio.file.Path;
 import java.time.Clock;
 import java.util.Optional;
 import picocli.CommandLine.Command;
@@ -37,11 +35,7 @@ public final class Chat implements Runnable {
       description = "What the system message says, in front of the conversation.")
   private String system;
 
-  @Option(
-      names = "--template",
-      paramLabel = "FILE",
-      description = "A Jinja chat template, in place of the model's.")
-  private Path template;
+  @Mixin private TemplateOption template;
 
   @Spec private CommandSpec command;
 
@@ -56,9 +50,8 @@ public final class Chat implements Runnable {
     if (!arguments.output.json && generation.logprobs != null) {
       throw new ParameterException(command.commandLine(), "--logprobs goes with --json only");
     }
-    Optional<String> given = Optional.ofNullable(template).map(TextSource::file);
     try (Model model = arguments.open(console)) {
-      ChatTemplate chat = template(model, given);
+      ChatTemplate chat = template.of(model, arguments.name(), "run completes a text");
       Capacity capacity = arguments.capacity(model);
       arguments.announce(console, model, capacity);
       SamplerOptions recommended = SamplerOptions.of(model.metadata());
@@ -73,18 +66,5 @@ public final class Chat implements Runnable {
         new ChatLoop(console, dialogue, input, answers, arguments.output).run(options);
       }
     }
-  }
-
-  private ChatTemplate template(Model model, Optional<String> given) {
-    if (given.isPresent()) {
-      return ChatTemplate.of(template.getFileName().toString(), given.get(), model.tokenizer());
-    }
-    return ChatTemplate.of(model.metadata(), model.tokenizer())
-        .orElseThrow(
-            () ->
-                new Failure(
-                    arguments.name()
-                        + ": has no chat template, so it was not made to chat: --template FILE"
-                        + " gives one, or run completes a text"));
   }
 }

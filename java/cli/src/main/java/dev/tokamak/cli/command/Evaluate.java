@@ -5,6 +5,7 @@ import dev.tokamak.cli.Console;
 import dev.tokamak.cli.Failure;
 import dev.tokamak.cli.Interrupt;
 import dev.tokamak.cli.Json;
+import dev.tokamak.cli.report.ChartPage;
 import dev.tokamak.generate.Batcher;
 import dev.tokamak.generate.Capacity;
 import dev.tokamak.generate.Event;
@@ -17,7 +18,12 @@ import dev.tokamak.generate.evaluate.FewShot;
 import dev.tokamak.generate.evaluate.Pairs;
 import dev.tokamak.generate.evaluate.SyntheticTasks;
 import dev.tokamak.model.Model;
+import dev.tokamak.model.chat.ChatTemplate;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Clock;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.LinkedHashMap;
@@ -25,6 +31,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Consumer;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -41,8 +48,8 @@ import tools.jackson.core.JsonGenerator;
       "bpb: bits per byte of texts (documents parted by <|endoftext|>, or JSON lines with text)",
       "choice: multiple choice by log-likelihood; lines with question, choices, answer",
       "pairs: minimal pairs; lines with sentence_good, sentence_bad (a folder: all .jsonl in it)",
-      "verify: what the model writes, checked by rule; lines with prompt, and words, number,"
-          + " pattern or exact",
+      "verify: what the model writes, checked by rule; lines with prompt or messages, and words,"
+          + " number, pattern or exact",
       "icl: accuracy by the number of examples shown; lines with task, input, output; without"
           + " --data, tasks of its own"
     },
@@ -110,6 +117,13 @@ public final class Evaluate implements Runnable {
       description = "verify, icl: answers written at once; by default ${DEFAULT-VALUE}.")
   private int parallel;
 
+  @Option(
+      names = "--plot",
+      paramLabel = "FILE.html",
+      description = "icl: draws accuracy by examples, on a page.")
+  private Path plot;
+
+  @Mixin private TemplateOption template;
   @Mixin private ModelArguments arguments;
   @Spec private CommandSpec command;
 
@@ -134,6 +148,9 @@ public final class Evaluate implements Runnable {
   public void run() {
     if (data.isEmpty() && task != Task.icl) {
       throw new ParameterException(command.commandLine(), "missing --data FILE for task " + task);
+    }
+    if (plot != null && task != Task.icl) {
+      throw new ParameterException(command.commandLine(), "--plot goes with task icl");
     }
     switch (task) {
       case bpb -> bitsPerByte();
@@ -267,7 +284,7 @@ public final class Evaluate implements Runnable {
       for (int i = 0; i < answers.length; i++) {
         int number = i;
         batcher.submit(
-            cases.get(i).prompt(),
+            tokens(model, cases.get(i)),
             // Each answer draws from a state of its own, so that it is the same in any company.
             options.withSampler(sampler.withSeed(arguments.seed + i)),
             event -> {
@@ -302,11 +319,21 @@ public final class Evaluate implements Runnable {
         },
         numbers,
         (json, i) -> {
-          json.writeStringProperty("prompt", cases.get(i).prompt());
+          json.writeStringProperty("prompt", cases.get(i).text());
           json.writeStringProperty("answer", answers[i]);
           json.writeBooleanProperty("right", cases.get(i).rule().accepts(answers[i]));
         });
     print("%.4f of %d answers satisfy their rule%n", accuracy, answers.length);
+  }
+
+  private int[] tokens(Model model, EvaluationCases.Question question) {
+    if (question.messages().isEmpty()) {
+      return model.tokenizer().encode(question.prompt(), true, false);
+    }
+    ChatTemplate chat =
+        template.of(model, arguments.name(), "give cases with prompt, which is taken as it is");
+    String text = chat.render(question.messages(), List.of(), true, Clock.systemDefaultZone());
+    return ChatTemplate.encode(model.tokenizer(), text);
   }
 
   private void inContext() {
@@ -336,6 +363,9 @@ public final class Evaluate implements Runnable {
     byExamples.forEach(
         (shown, count) -> rows.add(new FewShot.Accuracy("all", shown, count.right, count.n)));
     rows.addAll(results);
+    if (plot != null) {
+      draw(rows);
+    }
     report(
         json -> {
           json.writeNumberProperty("n", all.n);
@@ -351,6 +381,35 @@ public final class Evaluate implements Runnable {
     for (FewShot.Accuracy row : rows) {
       print(
           "%-24s %3d examples  %.4f of %d%n", row.task(), row.examples(), row.value(), row.n());
+    }
+  }
+
+  private void draw(List<FewShot.Accuracy> rows) {
+    Map<String, List<FewShot.Accuracy>> tasks = new LinkedHashMap<>();
+    rows.forEach(row -> tasks.computeIfAbsent(row.task(), _ -> new ArrayList<>()).add(row));
+    List<ChartPage.Chart> charts = new ArrayList<>();
+    tasks.forEach(
+        (name, points) ->
+            charts.add(
+                new ChartPage.Chart(
+                    name,
+                    "examples shown",
+                    false,
+                    List.of(
+                        new ChartPage.Line(
+                            "accuracy",
+                            points.stream().mapToDouble(FewShot.Accuracy::examples).toArray(),
+                            points.stream().mapToDouble(FewShot.Accuracy::value).toArray(),
+                            ChartPage.Look.DOTS)))));
+    String page =
+        new ChartPage("Learning from examples", arguments.name()).charts(charts).html();
+    try {
+      Files.writeString(plot, page);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    if (!arguments.output.quiet) {
+      console.err().println("plot: " + plot);
     }
   }
 
@@ -379,7 +438,7 @@ public final class Evaluate implements Runnable {
   }
 
   private <T> void report(
-      java.util.function.Consumer<JsonGenerator> measures, List<T> rows, RowWriter<T> writer) {
+      Consumer<JsonGenerator> measures, List<T> rows, RowWriter<T> writer) {
     if (!arguments.output.json) {
       return;
     }

@@ -7,17 +7,20 @@ import dev.tokamak.generate.evaluate.Choices;
 import dev.tokamak.generate.evaluate.FewShot;
 import dev.tokamak.generate.evaluate.Pairs;
 import dev.tokamak.generate.verify.Verifier;
+import dev.tokamak.model.chat.Message;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.math.BigDecimal;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 import java.util.stream.Stream;
@@ -34,8 +37,18 @@ final class EvaluationCases {
 
   private EvaluationCases() {}
 
-  /** A prompt, and the rule that its answer must satisfy. */
-  record Question(String prompt, Verifier rule) {}
+  /**
+   * What is asked, and the rule that the answer must satisfy.
+   *
+   * @param prompt a text to go on from; empty where there are messages
+   * @param messages a conversation to answer; empty where there is a prompt
+   */
+  record Question(String prompt, List<Message> messages, Verifier rule) {
+    /** What is asked, for reports. */
+    String text() {
+      return messages.isEmpty() ? prompt : messages.getLast().content().orElse("");
+    }
+  }
 
   /** One line of a file of JSON lines. */
   private record Line(String place, String file, Map<?, ?> object) {
@@ -72,7 +85,7 @@ final class EvaluationCases {
     }
 
     /** A value made of this line, its problem named by the line. */
-    <T> T make(java.util.function.Supplier<T> value) {
+    <T> T make(Supplier<T> value) {
       try {
         return value.get();
       } catch (PatternSyntaxException e) {
@@ -184,8 +197,24 @@ final class EvaluationCases {
 
   static List<Question> questions(List<Path> files) {
     List<Question> questions = new ArrayList<>();
-    allLines(files).forEach(line -> questions.add(new Question(line.text("prompt"), rule(line))));
+    allLines(files)
+        .forEach(
+            line ->
+                questions.add(
+                    line.has("messages")
+                        ? new Question("", asked(line), rule(line))
+                        : new Question(line.text("prompt", "messages"), List.of(), rule(line))));
     return notEmpty(questions, files, "prompt");
+  }
+
+  /** A conversation up to what the assistant is to say; an answer that stands there is left out. */
+  private static List<Message> asked(Line line) {
+    List<Message> messages = line.make(() -> Message.list(line.first("messages")));
+    boolean answered = messages.getLast().role().equals("assistant");
+    if (answered && messages.size() == 1) {
+      throw new Failure(line.place + ": messages: expected a question before the answer");
+    }
+    return answered ? messages.subList(0, messages.size() - 1) : messages;
   }
 
   private static Verifier rule(Line line) {
@@ -220,7 +249,7 @@ final class EvaluationCases {
     try (InputStream in = open(file)) {
       var json = new JsonLines(file.toString(), in);
       for (var line = json.next(); line.isPresent(); line = json.next()) {
-        if (new String(line.get(), java.nio.charset.StandardCharsets.ISO_8859_1).isBlank()) {
+        if (new String(line.get(), StandardCharsets.ISO_8859_1).isBlank()) {
           continue;
         }
         if (!(json.parse(line.get(), Json::value) instanceof Map<?, ?> object)) {
