@@ -28,6 +28,7 @@ done
 for model in base sft dpo grpo; do
   for task in words sums find; do
     "$tokamak" evaluate --task verify --data "data/eval-$task.jsonl" -m "$model.gguf" --quiet \
+      --template "$recipe/chatml.jinja" \
       | sed "s/^/$model $task: /"
   done
   "$tokamak" evaluate --task bpb --data corpora/tinystories-more-valid.txt.gz -m "$model.gguf" --quiet \
