@@ -27,6 +27,7 @@ import java.util.function.ToDoubleFunction;
 /** The page of a training: its curves, its samples as they change, its configuration. */
 public final class TrainPage {
   private static final int MOST_POINTS = 1500;
+  private static final int FEW_STEPS = 20;
   private static final double SMOOTHING = 0.02; // of all steps
 
   private TrainPage() {}
@@ -121,13 +122,7 @@ public final class TrainPage {
   private static List<Chart> charts(TrainLog log) {
     List<Step> steps = log.steps();
     var charts = new ArrayList<Chart>();
-    var losses = new ArrayList<Line>();
-    if (steps.size() > 20) {
-      losses.add(line("loss of a step", steps, Step::loss, Look.FAINT));
-      losses.add(smooth("smoothed", steps));
-    } else {
-      losses.add(line("loss", steps, Step::loss, Look.LINE));
-    }
+    List<Line> losses = noisy("loss", steps, Step::loss);
     if (!log.looks().isEmpty()) {
       losses.add(looks("held out", log.looks(), Validated::loss));
     }
@@ -164,20 +159,19 @@ public final class TrainPage {
             "Norm of the gradients",
             "step",
             steps.stream().allMatch(step -> step.gradientNorm() > 0),
-            List.of(line("before clipping", steps, Step::gradientNorm, Look.LINE))));
+            noisy("before clipping", steps, Step::gradientNorm)));
     charts.add(
         new Chart(
             "Tokens per second",
             "step",
             false,
-            List.of(line("tokens per second", steps, Step::tokensPerSecond, Look.LINE))));
+            noisy("tokens per second", steps, Step::tokensPerSecond)));
     return charts;
   }
 
   private static List<Line> measure(String title, String name, TrainLog log) {
-    var lines = new ArrayList<Line>();
-    lines.add(
-        line(title, log.steps(), s -> s.measures().getOrDefault(name, Double.NaN), Look.LINE));
+    List<Line> lines =
+        noisy(title, log.steps(), s -> s.measures().getOrDefault(name, Double.NaN));
     if (log.looks().stream().anyMatch(look -> look.measures().containsKey(name))) {
       lines.add(
           looks(
@@ -224,16 +218,30 @@ public final class TrainPage {
     return new Line(name, fewX, fewY, look);
   }
 
-  /** The mean of the steps before, the latest counting most (its beginning without bias). */
-  private static Line smooth(String name, List<Step> steps) {
-    double keep = 1 - 1 / Math.max(5, SMOOTHING * steps.size());
+  /** A value of each step, and, of many steps, a smooth line of it. */
+  private static List<Line> noisy(
+      String name, List<Step> steps, ToDoubleFunction<Step> value) {
+    var lines = new ArrayList<Line>();
+    if (steps.size() <= FEW_STEPS) {
+      lines.add(line(name, steps, value, Look.LINE));
+    } else {
+      lines.add(line("each step", steps, value, Look.FAINT));
+      lines.add(smooth(name, steps, value));
+    }
+    return lines;
+  }
+
+  /** The mean of a step and its neighbours, as many before as behind. */
+  private static Line smooth(String name, List<Step> steps, ToDoubleFunction<Step> value) {
+    int half = Math.max(2, (int) (SMOOTHING * steps.size() / 2));
+    double[] sums = new double[steps.size() + 1];
+    for (int i = 0; i < steps.size(); i++) {
+      sums[i + 1] = sums[i] + value.applyAsDouble(steps.get(i));
+    }
     double[] y = new double[steps.size()];
-    double sum = 0;
-    double weight = 0;
     for (int i = 0; i < y.length; i++) {
-      sum = keep * sum + (1 - keep) * steps.get(i).loss();
-      weight = keep * weight + (1 - keep);
-      y[i] = sum / weight;
+      int reach = Math.min(half, Math.min(i, y.length - 1 - i));
+      y[i] = (sums[i + reach + 1] - sums[i - reach]) / (2 * reach + 1);
     }
     return thinned(
         name, steps.stream().mapToDouble(Step::step).toArray(), y, Look.LINE);

@@ -5,7 +5,11 @@
   const shorter = value => {
     if (value == null) return "–";
     const size = Math.abs(value);
-    if (size !== 0 && (size < 0.001 || size >= 1e6)) return value.toExponential(2);
+    if (size >= 1e15 || (size !== 0 && size < 0.001)) return value.toExponential(2).replace(/\.?0*e/, "e");
+    if (size >= 1e4) {
+      const thousands = Math.floor(Math.log10(size) / 3);
+      return Number((value / 1000 ** thousands).toPrecision(4)) + " " + " kMGT"[thousands];
+    }
     return Number(value.toPrecision(4)).toString();
   };
   const drawn = [];
@@ -29,7 +33,7 @@
       width: place.clientWidth, height: 260,
       scales: { x: { time: false }, y: { distr: chart.log ? 3 : 1 } },
       axes: [
-        { ...axis, label: chart.x, labelSize: 18, size: 34, labelFont: "12px system-ui", font: "12px system-ui",
+        { ...axis, size: 30, font: "12px system-ui",
           values: (_, all) => all.map(v => v == null ? "" : Number.isInteger(v) ? v.toLocaleString("en") : "") },
         { ...axis, size: 58, font: "12px system-ui", values: (_, all) => all.map(v => v == null ? "" : shorter(v)) },
       ],
