@@ -82,6 +82,26 @@ class ReadmeTest {
     assertThat(Cli.run(arguments(command)).done().out()).contains("tokens/s");
   }
 
+  @Test
+  void aModelLearnsToCount() throws IOException {
+    assertThat(Files.readString(readme()))
+        .contains(
+            "    ./tokamak train pretrain --config tests/golden/counting/pretrain.yaml\n"
+                + "    ./tokamak run -m counting.gguf -p \"Anna counts up: three,\"\n");
+    Path checkout = readme().getParent();
+    String config =
+        Files.readString(checkout.resolve("tests/golden/counting/pretrain.yaml"))
+            .replace("tests/golden", checkout.resolve("tests/golden").toString())
+            .replace("dir: counting", "dir: " + folder.resolve("counting"))
+            .replace("output: ", "output: " + folder + "/");
+    Path file = Files.writeString(folder.resolve("pretrain.yaml"), config);
+    Cli.run("train", "pretrain", "--config", file.toString()).done();
+    String model = folder.resolve("counting.gguf").toString();
+    assertThat(
+            Cli.run("run", "-m", model, "-p", "Anna counts up: three,", "--temp", "0").done().out())
+        .startsWith(" four, five, six");
+  }
+
   private static String[] arguments(String command) {
     List<String> arguments = new ArrayList<>();
     Matcher word = WORD.matcher(command);

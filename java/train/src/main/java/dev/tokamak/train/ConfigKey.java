@@ -49,11 +49,16 @@ public record ConfigKey(
     Optional<Object> value(Object found);
   }
 
+  /** More than anybody waits for. */
+  static final long UNBOUNDED = 1L << 40;
+
   /** A whole number; its value is a Long. */
   record Whole(long least, long most) implements Kind {
     @Override
     public String expected() {
-      return "a whole number from " + least + " to " + most;
+      return least == Long.MIN_VALUE
+          ? "a whole number"
+          : "a whole number from " + least + (most < UNBOUNDED ? " to " + most : " up");
     }
 
     @Override

@@ -231,7 +231,7 @@ public final class TrainPage {
     return lines;
   }
 
-  /** The mean of a step and its neighbours, as many before as behind. */
+  /** The mean of a step and its neighbours on both sides. */
   private static Line smooth(String name, List<Step> steps, ToDoubleFunction<Step> value) {
     int half = Math.max(2, (int) (SMOOTHING * steps.size() / 2));
     double[] sums = new double[steps.size() + 1];
@@ -240,8 +240,9 @@ public final class TrainPage {
     }
     double[] y = new double[steps.size()];
     for (int i = 0; i < y.length; i++) {
-      int reach = Math.min(half, Math.min(i, y.length - 1 - i));
-      y[i] = (sums[i + reach + 1] - sums[i - reach]) / (2 * reach + 1);
+      int from = Math.max(0, i - half);
+      int to = Math.min(y.length, i + half + 1);
+      y[i] = (sums[to] - sums[from]) / (to - from);
     }
     return thinned(
         name, steps.stream().mapToDouble(Step::step).toArray(), y, Look.LINE);
