@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.train.data;
 
+import dev.tokamak.model.chat.ChatTemplate;
 import dev.tokamak.model.format.FormatException;
 import dev.tokamak.model.tokenizer.Tokenizer;
 import dev.tokamak.train.data.Conversation.Message;
@@ -126,18 +127,7 @@ public final class ChatEncoder {
   }
 
   private int[] ids(String text, boolean first) {
-    // Many templates write the token that begins a text themselves.
-    boolean begun =
-        tokenizer.bos().isPresent()
-            && text.startsWith(tokenizer.piece(tokenizer.bos().getAsInt()));
-    if (first && tokenizer.addBos() && !begun) {
-      int[] ids = tokenizer.encode(text, false, true);
-      int[] all = new int[ids.length + 1];
-      all[0] = tokenizer.bos().getAsInt();
-      System.arraycopy(ids, 0, all, 1, ids.length);
-      return all;
-    }
-    return tokenizer.encode(text, false, true);
+    return first ? ChatTemplate.encode(tokenizer, text) : tokenizer.encode(text, false, true);
   }
 
   /** Tokens of an answer to the one that ends its turn; what a template writes behind is layout. */
