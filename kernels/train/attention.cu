@@ -212,13 +212,14 @@ __global__ void __launch_bounds__(AttentionShape<Dim, Planes>::threads)
     attention_gradient_kv(const TrainAttention work) {
   using S = AttentionShape<Dim, Planes>;
   DYN_SMEM(memory);
-  SHARED(float, log_sums, S::streamed);
-  SHARED(float, products, S::streamed);
-  SHARED(int, starts, S::streamed);
   const RowTile<Dim, Planes, S::owned> keys{reinterpret_cast<char*>(memory)};
   const RowTile<Dim, Planes, S::owned> values{keys.memory + keys.bytes};
   const RowTile<Dim, Planes, S::streamed> queries{values.memory + values.bytes};
   const RowTile<Dim, Planes, S::streamed> slopes{queries.memory + queries.bytes};
+  // not static: a kernel that asks for all the dynamic memory there is must have no other
+  float* const log_sums = reinterpret_cast<float*>(slopes.memory + slopes.bytes);
+  float* const products = log_sums + S::streamed;
+  int* const starts = reinterpret_cast<int*>(products + S::streamed);
   const int thread = static_cast<int>(threadIdx.x), warp = thread / 32, lane = thread % 32;
   const int kv_head = static_cast<int>(blockIdx.y), dim = work.head_dim;
   const int column = static_cast<int>(blockIdx.z) * S::columns;
@@ -280,15 +281,17 @@ __global__ void __launch_bounds__(AttentionShape<Dim, Planes>::threads)
 
 // ---- launches -----------------------------------------------------------------------------
 
-/** A grid of blocks with so many owned and two streamed tiles; z: pieces of the columns. */
+/** A grid of blocks with so many owned and two streamed tiles, and three words for each streamed row;
+ *  z: pieces of the columns. */
 template <int Dim, int Planes>
 Grid grid_of(const TrainAttention& work, int heads, int owned_tiles, int columns = 1) {
   using S = AttentionShape<Dim, Planes>;
   constexpr size_t row_bytes = size_t{2} * Dim * Planes;
-  static_assert(row_bytes * 2 * (S::owned + S::streamed) <= 98 << 10);
+  constexpr size_t words = size_t{3 * 4} * S::streamed;
+  static_assert(row_bytes * 2 * (S::owned + S::streamed) + words <= 99 << 10);
   return {dim3(static_cast<unsigned>((work.rows + S::owned - 1) / S::owned),
                static_cast<unsigned>(heads), static_cast<unsigned>(columns)),
-          dim3(S::threads), row_bytes * (owned_tiles * S::owned + 2 * S::streamed)};
+          dim3(S::threads), row_bytes * (owned_tiles * S::owned + 2 * S::streamed) + words};
 }
 
 template <int Dim, int Planes>
