@@ -155,7 +155,7 @@ final class TrainDisplay implements TrainListener, AutoCloseable {
 
   private String figures() {
     var text = new StringBuilder();
-    text.append(String.format(Locale.ROOT, "loss %.3f, %s", loss, Quantity.of(speed, "") + " tokens/s"));
+    text.append(String.format(Locale.ROOT, "loss %.3f, %s", loss, Quantity.of(speed, "").strip() + " tokens/s"));
     fraction().ifPresent(f -> text.append(", ").append(Quantity.percent(f)).append(" of peak"));
     return text.toString();
   }

@@ -18,7 +18,6 @@ import tools.jackson.core.JsonGenerator;
  */
 public final class ChartPage {
   private static final String UPLOT = "META-INF/resources/webjars/uplot/1.6.30/dist/";
-  private static final String FRAME = "dev/tokamak/cli/report/";
 
   private final String title;
   private final String lead;
@@ -136,11 +135,11 @@ public final class ChartPage {
 
   /** The page. */
   public String html() {
-    return resource(FRAME + "page.html")
+    return own("page.html")
         .replace("@TITLE@", escape(title))
         .replace("@LEAD@", escape(lead))
-        .replace("@STYLE@", resource(UPLOT + "uPlot.min.css") + resource(FRAME + "page.css"))
-        .replace("@SCRIPT@", resource(UPLOT + "uPlot.iife.min.js") + resource(FRAME + "page.js"))
+        .replace("@STYLE@", uplot("uPlot.min.css") + own("page.css"))
+        .replace("@SCRIPT@", uplot("uPlot.iife.min.js") + own("page.js"))
         .replace("@DATA@", data())
         .replace("@BODY@", body);
   }
@@ -193,9 +192,17 @@ public final class ChartPage {
     json.writeEndArray();
   }
 
-  private static String resource(String name) {
-    ClassLoader loader = ChartPage.class.getClassLoader();
-    try (InputStream in = loader.getResourceAsStream(name)) {
+  /** What lies beside this class, which only its module finds. */
+  private static String own(String name) {
+    return text(name, ChartPage.class.getResourceAsStream(name));
+  }
+
+  private static String uplot(String name) {
+    return text(name, ChartPage.class.getClassLoader().getResourceAsStream(UPLOT + name));
+  }
+
+  private static String text(String name, InputStream resource) {
+    try (InputStream in = resource) {
       if (in == null) {
         throw new IOException("missing in this installation: " + name);
       }

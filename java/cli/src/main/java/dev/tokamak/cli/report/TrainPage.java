@@ -78,7 +78,7 @@ public final class TrainPage {
 
   /** How large the model is, and what of it is trained. */
   public static String parameters(TrainEvent.Started started) {
-    String all = Quantity.of(started.parameters(), "") + " parameters";
+    String all = Quantity.of(started.parameters(), "").strip() + " parameters";
     return started.trainable() == started.parameters()
         ? all
         : all + ", " + Quantity.of(started.trainable(), "").strip() + " of them trained";
