@@ -63,8 +63,9 @@ static void train_norm(const Norm& op, const Batch&, int64_t row) {
 }
 
 static void train_norm_gradient(const NormGradient& op, const Batch&, int64_t row) {
-  float* partial = op.partials + row / norm_block * op.dim;
-  if (op.weight_gradient != nullptr && row % norm_block == 0) {
+  const bool summing = op.weight_gradient != nullptr;
+  float* const partial = summing ? op.partials + row / norm_block * op.dim : nullptr;
+  if (summing && row % norm_block == 0) {
     for (int64_t i = 0; i < op.dim; i += kLanes) {
       store_partial(partial + i, zero(), lanes_at(i, op.dim));
     }
@@ -82,7 +83,7 @@ static void train_norm_gradient(const NormGradient& op, const Batch&, int64_t ro
       const Floats normed = mul(mul(load_partial(x + i, lanes), before), after);
       const Floats gradient = load_partial(d + i, lanes);
       sums = fma(mul(gradient, load_partial(op.weight + i, lanes)), normed, sums);
-      if (op.weight_gradient != nullptr) {
+      if (summing) {
         store_partial(partial + i, fma(gradient, normed, load_partial(partial + i, lanes)), lanes);
       }
     }
