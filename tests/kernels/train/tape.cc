@@ -139,7 +139,7 @@ struct Model {
   explicit Model(Random& random) {
     const int shapes[][3] = {{TK_ROLE_TABLE, 301, 131}, {TK_ROLE_VECTOR, 1, 17},
                              {TK_ROLE_MATRIX, 33, 20},  {TK_ROLE_MATRIX, 20, 33},
-                             {TK_ROLE_VECTOR, 1, 129},  {TK_ROLE_MATRIX, 300, 70},
+                             {TK_ROLE_VECTOR, 1, 129},  {TK_ROLE_MATRIX, 120, 30},
                              {TK_ROLE_MATRIX, 1, 5}};
     for (const auto& [role, rows, cols] : shapes) {
       parts.push_back({role, rows, cols, count});
