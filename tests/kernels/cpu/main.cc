@@ -18,7 +18,7 @@ namespace {
 /** Against plain loops with 2 threads, and the same bits with 1 and 3. Large products are there for
  *  kernels that the CPU has not; those of its own are in train/gemm.cc. */
 void run_training(const TrainingProblem& problem, int level) {
-  if (problem.products > 1'000'000) return;
+  if (problem.products > 4'000'000) return;
   CpuTraining two(level, 2), one(level, 1), three(level, 3);
   const Floats first = problem.run(two);
   expect_close(problem.expected(two.products()), first);
