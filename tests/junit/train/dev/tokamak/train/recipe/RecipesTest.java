@@ -110,11 +110,25 @@ class RecipesTest {
   }
 
   @Test
-  void checkpointsThatAreThereNeedResume() throws IOException {
+  void withoutResumeAnEarlierTrainingIsSetAside() throws IOException {
+    Map<String, Object> config = config(Stage.PRETRAIN, "a");
+    run(Stage.PRETRAIN, config, false);
+    Path output = folder.resolve("a.gguf");
+    byte[] first = Files.readAllBytes(output);
+    Files.delete(output);
+    List<TrainEvent> events = run(Stage.PRETRAIN, config, false);
+    assertThat(Files.readAllBytes(output)).as("one configuration, the same bytes").isEqualTo(first);
+    assertThat(events).anySatisfy(
+        event -> assertThat(event.toString()).contains("before-1", "starting anew"));
+    try (Stream<Path> aside = Files.walk(folder)) {
+      assertThat(aside.map(Path::toString))
+          .anyMatch(path -> path.contains("before-1") && path.endsWith("weights.safetensors"));
+    }
+  }
+
+  @Test
+  void otherSettingsAreNotResumed() throws IOException {
     run(Stage.PRETRAIN, config(Stage.PRETRAIN, "a"), false);
-    assertThatThrownBy(() -> run(Stage.PRETRAIN, config(Stage.PRETRAIN, "a"), false))
-        .isInstanceOf(TrainException.class)
-        .hasMessageContaining("has checkpoints already; --resume goes on");
     Map<String, Object> other = config(Stage.PRETRAIN, "a");
     other.put("seed", 8);
     assertThatThrownBy(() -> run(Stage.PRETRAIN, other, true))

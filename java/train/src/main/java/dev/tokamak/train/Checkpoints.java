@@ -58,6 +58,8 @@ public final class Checkpoints implements AutoCloseable {
   private static final String LOCK = "lock";
   private static final String PART = ".part";
   private static final String STEP_KEY = "step";
+  private static final String DATA = "data";
+  private static final String BEFORE = "before-";
   private static final Pattern NAME = Pattern.compile("step-(\\d{6,18})");
 
   private final Path folder;
@@ -68,19 +70,43 @@ public final class Checkpoints implements AutoCloseable {
   /**
    * The folder of a configuration, where its training begins or goes on.
    *
-   * @param resume whether it may have checkpoints
-   * @throws TrainException if it has some and may not, or cannot be used
+   * @param resume whether it goes on from the checkpoints that are there; if not, an earlier
+   *     training is moved into a folder of its own below, and nothing of it is lost
+   * @param warn hears a line of what was moved
+   * @throws TrainException if it cannot be used
    */
-  public static Checkpoints of(TrainConfig config, boolean resume) {
+  public static Checkpoints of(TrainConfig config, boolean resume, Consumer<String> warn) {
     var checkpoints = new Checkpoints(config.checkpoint().dir(), config.checkpoint().keep());
-    checkpoints.require(Settings.of(config));
-    if (!resume && !checkpoints.steps().isEmpty()) {
+    try {
+      checkpoints.require(Settings.of(config));
+      if (!resume && !checkpoints.steps().isEmpty()) {
+        warn.accept(
+            "starting anew, for there is no --resume; the training that was in "
+                + checkpoints.folder + " is in " + checkpoints.setAside() + " now");
+      }
+      return checkpoints;
+    } catch (IOException e) {
       checkpoints.close();
       throw new TrainException(
-          "checkpoint.dir: " + checkpoints.folder + " has checkpoints already; --resume goes on"
-              + " from the newest, another folder starts anew");
+          "checkpoint.dir: " + checkpoints.folder + ": " + reason(e), e);
+    } catch (RuntimeException | Error e) {
+      checkpoints.close();
+      throw e;
     }
-    return checkpoints;
+  }
+
+  /** Moves all that a training made, but for the shards of its data, which serve the next too. */
+  private Path setAside() throws IOException {
+    int number = 1;
+    while (Files.exists(folder.resolve(BEFORE + number))) {
+      number++;
+    }
+    Path aside = Files.createDirectory(folder.resolve(BEFORE + number));
+    for (Path path :
+        list(name -> !name.equals(LOCK) && !name.equals(DATA) && !name.startsWith(BEFORE))) {
+      Files.move(path, aside.resolve(path.getFileName()));
+    }
+    return aside;
   }
 
   /**

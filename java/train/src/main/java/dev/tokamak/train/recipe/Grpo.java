@@ -8,6 +8,7 @@ import dev.tokamak.train.PolicyGradient;
 import dev.tokamak.train.Problems;
 import dev.tokamak.train.Rollouts;
 import dev.tokamak.train.TrainConfig;
+import dev.tokamak.train.TrainEvent;
 import dev.tokamak.train.TrainListener;
 import dev.tokamak.train.Workshop;
 import dev.tokamak.train.data.QuestionFiles;
@@ -35,7 +36,7 @@ public final class Grpo {
           case ARITHMETIC -> new Problems.Sums(config.grpo().largest(), config.seed());
           case PATTERN, WORDS -> QuestionFiles.read(config);
         };
-    try (var checkpoints = Checkpoints.of(config, resume);
+    try (var checkpoints = Checkpoints.of(config, resume, TrainEvent.warnings(listener));
         var base = new Base(config);
         var arena = Arena.ofConfined();
         var shop = new Workshop(config, options, listener, base, checkpoints)) {

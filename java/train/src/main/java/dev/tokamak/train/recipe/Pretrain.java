@@ -26,7 +26,7 @@ public final class Pretrain {
       boolean resume,
       Backends.Options options,
       TrainListener listener) {
-    try (var checkpoints = Checkpoints.of(config, resume);
+    try (var checkpoints = Checkpoints.of(config, resume, TrainEvent.warnings(listener));
         var base = new Base(config);
         var data =
             new TrainingData(

@@ -29,7 +29,7 @@ public final class Sft {
       boolean resume,
       Backends.Options options,
       TrainListener listener) {
-    try (var checkpoints = Checkpoints.of(config, resume);
+    try (var checkpoints = Checkpoints.of(config, resume, TrainEvent.warnings(listener));
         var base = new Base(config);
         var data =
             new TrainingData(
