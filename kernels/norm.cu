@@ -36,18 +36,6 @@ FN float squares(const float* x, int64_t dim, float scale, int thread, bool alig
   return (sum[0] + sum[1]) + (sum[2] + sum[3]);
 }
 
-template <int threads>
-FN float sum_over(float value) {
-  if constexpr (threads == warp_threads) {
-    return warp_sum(value);
-  } else {
-    SHARED(float, partial, threads / warp_threads);
-    const float sum = block_sum<threads>(value, partial);
-    __syncthreads();
-    return sum;
-  }
-}
-
 template <int threads, int groups>
 __global__ void __launch_bounds__(threads* groups)
     norm(const int32_t* rows, const float* x, int64_t width, const float* weight, int64_t dim,

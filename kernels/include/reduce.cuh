@@ -32,4 +32,17 @@ FN T block_sum(T value, T (&partial)[threads / warp_threads]) {
   return total;
 }
 
+/** Over a warp or a whole block; every thread gets it, and another may follow at once. */
+template <int threads>
+FN float sum_over(float value) {
+  if constexpr (threads == warp_threads) {
+    return warp_sum(value);
+  } else {
+    SHARED(float, partial, threads / warp_threads);
+    const float sum = block_sum<threads>(value, partial);
+    __syncthreads();
+    return sum;
+  }
+}
+
 }  // namespace tokamak::cuda

@@ -22,18 +22,6 @@
 namespace tokamak::cuda {
 namespace {
 
-template <int threads>
-FN float sum_over(float value) {
-  if constexpr (threads == warp_threads) {
-    return warp_sum(value);
-  } else {
-    SHARED(float, partial, threads / warp_threads);
-    const float sum = block_sum<threads>(value, partial);
-    __syncthreads();
-    return sum;
-  }
-}
-
 struct NormGradient {
   const float* x;
   const float* weight;

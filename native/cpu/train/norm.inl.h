@@ -6,43 +6,12 @@
 //   dx = r (d w - x c)          dw = sum over all groups of d x r
 //
 // dw is summed over the groups of norm_block rows first, in order, into `partials`; when all rows
-// are done, the blocks are added in order. Squares of values above 1.8e19 would overflow: then x is
-// scaled by 2^-70 on the way, as in ../norm.inl.h.
+// are done, the blocks are added in order. r comes in two
+// factors, so that large values do not overflow: ../inverse_root.inl.h.
+
+#include "../inverse_root.inl.h"
 
 namespace TK_LEVEL {
-
-/** Lanes of two vectors add elements i, i+32, ... and i+16, i+48, ...; then vectors, then lanes. */
-TK_INLINE float sum_of_squares(const float* x, int64_t dim, float scale) {
-  Floats even = zero(), odd = zero();
-  const Floats factor = set(scale);
-  int64_t i = 0;
-  for (; i + 32 <= dim; i += 32) {
-    const Floats a = mul(load(x + i), factor), b = mul(load(x + i + 16), factor);
-    even = fma(a, a, even);
-    odd = fma(b, b, odd);
-  }
-  for (; i < dim; i += 16) {
-    const Floats a = mul(load_partial(x + i, lanes_at(i, dim)), factor);
-    even = fma(a, a, even);
-  }
-  return reduce_add(add(even, odd));
-}
-
-/** r is before * after. */
-struct InverseRoot {
-  float before, after;
-};
-
-TK_INLINE InverseRoot inverse_root(const float* x, int64_t dim, float epsilon) {
-  float before = 1;
-  float sum = sum_of_squares(x, dim, before);
-  if (!(sum < __builtin_inff())) {
-    before = 0x1p-70f;
-    sum = sum_of_squares(x, dim, before);
-  }
-  const float mean = sum / static_cast<float>(dim);
-  return {before, 1 / __builtin_sqrtf(mean + epsilon * before * before)};
-}
 
 static void train_norm(const Norm& op, const Batch&, int64_t row) {
   for (int64_t group = 0; group < op.width; group += op.dim) {

@@ -169,7 +169,7 @@ class EvaluateTest {
       delimiter = '|',
       textBlock =
           """
-          bpb    | ''                                          | expected at least one text, found none
+          bpb    | ''                                          | the file is empty, expected text
           pairs  | {"good":"a"}                                | line 1: expected the field sentence_bad or bad
           pairs  | {"good":"a","bad":3}                        | bad: expected a text, found 3
           pairs  | [1]                                         | line 1: expected a JSON object

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.tokamak.generate.Likelihood.Request;
-import dev.tokamak.generate.Likelihood.Score;
 import dev.tokamak.generate.evaluate.BitsPerByte;
 import dev.tokamak.generate.evaluate.Choices;
 import dev.tokamak.generate.evaluate.Pairs;
@@ -38,9 +37,8 @@ class LikelihoodTest {
   }
 
   /** The same by the distributions after each token. */
-  private static Score slowly(Request request) {
+  private static double slowly(Request request) {
     double sum = 0;
-    boolean greedy = true;
     List<Prediction> predictions = new ArrayList<>();
     try (var scorer = new Scorer(model, Capacity.of(model))) {
       scorer.predict(request.tokens(), 0, TinyModel.VOCABULARY, predictions::add);
@@ -49,9 +47,8 @@ class LikelihoodTest {
       int token = request.tokens()[i];
       List<Choice> top = predictions.get(i - 1).top();
       sum += top.stream().filter(c -> c.id() == token).findFirst().orElseThrow().logProbability();
-      greedy &= top.getFirst().id() == token;
     }
-    return new Score(sum, greedy);
+    return sum;
   }
 
   @ParameterizedTest
@@ -64,28 +61,12 @@ class LikelihoodTest {
       int[] tokens = random.ints(2 + random.nextInt(30), 0, TinyModel.VOCABULARY).toArray();
       requests.add(new Request(tokens, 1 + random.nextInt(tokens.length - 1)));
     }
-    Score[] scores = new Score[requests.size()];
+    double[] scores = new double[requests.size()];
     try (var likelihood = new Likelihood(model, Capacity.of(model).withChunk(chunk))) {
-      likelihood.score(requests, (score, number) -> scores[number] = score);
+      likelihood.score(requests, (number, sum) -> scores[number] = sum);
     }
     for (int i = 0; i < scores.length; i++) {
       assertThat(scores[i]).as("request %d, seed %d", i, seed).isEqualTo(slowly(requests.get(i)));
-    }
-  }
-
-  @Test
-  void greedyContinuationsAreKnown() {
-    int[] prompt = {1, 270, 4};
-    try (var scorer = new Scorer(model, Capacity.of(model));
-        var likelihood = new Likelihood(model, Capacity.of(model))) {
-      int next = scorer.predict(prompt, 1).top().getFirst().id();
-      int[] whole = {1, 270, 4, next};
-      int[] other = {1, 270, 4, (next + 1) % TinyModel.VOCABULARY};
-      List<Boolean> greedy = new ArrayList<>();
-      likelihood.score(
-          List.of(new Request(whole, 3), new Request(other, 3)),
-          (score, number) -> greedy.add(score.greedy()));
-      assertThat(greedy).containsExactly(true, false);
     }
   }
 
@@ -119,8 +100,7 @@ class LikelihoodTest {
       for (int from = 1; from < tokens.length; ) {
         int start = from == 1 ? 0 : from - 8;
         int end = Math.min(tokens.length, start + 16);
-        nats -= slowly(new Request(Arrays.copyOfRange(tokens, start, end), from - start))
-            .logProbability();
+        nats -= slowly(new Request(Arrays.copyOfRange(tokens, start, end), from - start));
         from = end;
       }
       assertThat(cut.bits()).isEqualTo(nats / StrictMath.log(2));
@@ -134,7 +114,7 @@ class LikelihoodTest {
       List<String> words = List.of("cat", "a", "horses");
       likelihood.score(
           words.stream().map(word -> likelihood.request("the", " " + word)).toList(),
-          (score, number) -> sums[number] = score.logProbability());
+          (number, sum) -> sums[number] = sum);
       int best = 0;
       int bestByLength = 0;
       for (int i = 1; i < 3; i++) {
@@ -153,7 +133,7 @@ class LikelihoodTest {
       double[] sentences = new double[2];
       likelihood.score(
           List.of(likelihood.request("", "a cat"), likelihood.request("", "cat a")),
-          (score, number) -> sentences[number] = score.logProbability());
+          (number, sum) -> sentences[number] = sum);
       BitSet right =
           Pairs.right(
               likelihood,

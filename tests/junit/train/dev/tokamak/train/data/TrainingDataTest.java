@@ -48,7 +48,7 @@ class TrainingDataTest {
     values.put("checkpoint", Map.of("dir", folder.resolve("checkpoints").toString()));
     values.put("seed", seed);
     TrainConfig config = TrainConfig.of(stage, values, "a.yaml");
-    return new TrainingData(config, TOKENIZER, ChatMl.FORMAT, notes::add);
+    return new TrainingData(config, TOKENIZER, ChatFormat.chatMl(TOKENIZER), notes::add);
   }
 
   private String file(String name, String content) throws IOException {

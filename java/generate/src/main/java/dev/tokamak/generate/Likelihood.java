@@ -7,7 +7,6 @@ import dev.tokamak.model.tokenizer.Tokenizer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.ObjIntConsumer;
 
 /**
  * How likely a model holds given continuations: the sum of their tokens' log probabilities, many of
@@ -43,13 +42,11 @@ public final class Likelihood implements AutoCloseable {
     }
   }
 
-  /**
-   * What the model holds of a continuation.
-   *
-   * @param logProbability sum over its tokens, natural logarithm
-   * @param greedy whether each of its tokens was the likeliest
-   */
-  public record Score(double logProbability, boolean greedy) {}
+  /** Hears the sum of the log probabilities of a request's tokens, natural logarithms. */
+  @FunctionalInterface
+  public interface Scores {
+    void score(int request, double logProbability);
+  }
 
   /** A request on its way. */
   private static final class Running {
@@ -60,7 +57,6 @@ public final class Likelihood implements AutoCloseable {
     int firstRow;
     int firstWanted;
     double sum;
-    boolean greedy = true;
 
     Running(int number, Request request, int sequence) {
       this.number = number;
@@ -147,7 +143,7 @@ public final class Likelihood implements AutoCloseable {
    * @param to hears each score with the request's number, in the order in which they are done
    * @throws PromptException if one has more tokens than the context holds
    */
-  public void score(List<Request> requests, ObjIntConsumer<Score> to) {
+  public void score(List<Request> requests, Scores to) {
     for (Request request : requests) {
       if (request.tokens.length > context()) {
         throw new PromptException(
@@ -195,20 +191,18 @@ public final class Likelihood implements AutoCloseable {
   }
 
   /** Takes the logits of the step; whether the request is done. */
-  private boolean finish(Running r, ObjIntConsumer<Score> to) {
+  private boolean finish(Running r, Scores to) {
     if (r.firstRow >= 0) {
       for (int position = r.firstWanted; position <= r.next; position++) {
         inference.logits(r.firstRow + position - r.firstWanted, logits);
         distribution.set(logits);
-        int token = r.request.tokens[position];
-        r.sum += distribution.logProbability(token);
-        r.greedy &= distribution.top(1).getFirst().id() == token;
+        r.sum += distribution.logProbability(r.request.tokens[position]);
       }
     }
     boolean done = r.next == r.request.tokens.length - 1;
     if (done) {
       inference.end(r.sequence);
-      to.accept(new Score(r.sum, r.greedy), r.number);
+      to.score(r.number, r.sum);
     }
     return done;
   }

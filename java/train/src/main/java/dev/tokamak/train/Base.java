@@ -11,8 +11,6 @@ import dev.tokamak.model.family.Sizes;
 import dev.tokamak.model.format.Metadata;
 import dev.tokamak.model.tokenizer.Tokenizer;
 import dev.tokamak.train.data.ChatFormat;
-import dev.tokamak.train.data.ChatMl;
-import dev.tokamak.train.data.JinjaFormat;
 import dev.tokamak.train.data.NewTokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -53,7 +51,7 @@ public final class Base implements AutoCloseable {
         model = TrainingModel.create(architecture(config.model().orElseThrow(), tokenizer));
       }
       Optional<ChatFormat> given = template(config);
-      chat = given.orElse(ChatMl.FORMAT);
+      chat = given.orElseGet(() -> ChatFormat.chatMl(tokenizer));
       boolean chats = config.stage() != Stage.PRETRAIN || given.isPresent();
       keys = chats ? tokenizer.metadata().with(TEMPLATE, chat.template()) : tokenizer.metadata();
     } catch (RuntimeException | Error e) {
@@ -90,7 +88,7 @@ public final class Base implements AutoCloseable {
     if (config.data().template().isPresent()) {
       Path path = config.data().template().get();
       try {
-        return Optional.of(new JinjaFormat(path.toString(), Files.readString(path), tokenizer));
+        return Optional.of(new ChatFormat(path.toString(), Files.readString(path), tokenizer));
       } catch (IOException e) {
         throw new ConfigException(
             config.source(), "data.template", path + ": " + Checkpoints.reason(e));
@@ -100,7 +98,7 @@ public final class Base implements AutoCloseable {
         f ->
             f.metadata()
                 .string(TEMPLATE)
-                .map(text -> new JinjaFormat(f.source(), text, tokenizer)));
+                .map(text -> new ChatFormat(f.source(), text, tokenizer)));
   }
 
   /** Its weights are still where they come from. */

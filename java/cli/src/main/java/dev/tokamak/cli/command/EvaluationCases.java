@@ -8,6 +8,7 @@ import dev.tokamak.generate.evaluate.FewShot;
 import dev.tokamak.generate.evaluate.Pairs;
 import dev.tokamak.generate.verify.Verifier;
 import dev.tokamak.model.chat.Message;
+import dev.tokamak.train.data.Documents;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -32,9 +33,6 @@ import java.util.zip.GZIPInputStream;
  * need are let by.
  */
 final class EvaluationCases {
-  /** Between the documents of a text file. */
-  private static final String END_OF_TEXT = "<|endoftext|>";
-
   private EvaluationCases() {}
 
   /**
@@ -96,20 +94,22 @@ final class EvaluationCases {
     }
   }
 
-  /** Documents of text files, and {@code text} of JSON lines. */
+  /** Documents of text files, and {@code text} of JSON lines: what a model is trained on. */
   static List<String> documents(List<Path> files) {
     List<String> documents = new ArrayList<>();
+    var document = new StringBuilder();
     for (Path file : expand(files)) {
-      if (plainName(file).endsWith(".jsonl")) {
-        lines(file).forEach(line -> documents.add(line.text("text")));
-      } else {
-        Stream.of(text(file).split(Pattern.quote(END_OF_TEXT)))
-            .map(String::strip)
-            .filter(document -> !document.isEmpty())
-            .forEach(documents::add);
-      }
+      Documents.read(
+          file,
+          (piece, last) -> {
+            document.append(piece);
+            if (last) {
+              documents.add(document.toString());
+              document.setLength(0);
+            }
+          });
     }
-    return notEmpty(documents, files, "text");
+    return documents;
   }
 
   static List<Choices.Item> choices(List<Path> files) {
@@ -261,14 +261,6 @@ final class EvaluationCases {
       throw new UncheckedIOException(e);
     }
     return lines;
-  }
-
-  private static String text(Path file) {
-    try (InputStream in = open(file)) {
-      return TextSource.utf8(file.toString(), in.readAllBytes());
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
   }
 
   private static InputStream open(Path file) throws IOException {

@@ -54,8 +54,8 @@ public record BitsPerByte(double bits, long bytes, long tokens) {
     int[] done = new int[1];
     likelihood.score(
         windows.stream().map(Window::request).toList(),
-        (score, number) -> {
-          parts[number] = score.logProbability();
+        (number, logProbability) -> {
+          parts[number] = logProbability;
           progress.at(++done[0], windows.size());
         });
     for (int w = 0; w < parts.length; w++) {

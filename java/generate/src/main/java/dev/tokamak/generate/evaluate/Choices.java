@@ -70,9 +70,9 @@ public final class Choices {
     int[] done = new int[1];
     likelihood.score(
         requests,
-        (score, number) -> {
+        (number, logProbability) -> {
           Candidate candidate = candidates.get(number);
-          scores[candidate.item][candidate.choice] = score.logProbability();
+          scores[candidate.item][candidate.choice] = logProbability;
           progress.at(++done[0], requests.size());
         });
     List<Answer> answers = new ArrayList<>();

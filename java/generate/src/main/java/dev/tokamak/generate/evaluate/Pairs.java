@@ -38,8 +38,8 @@ public final class Pairs {
     int[] done = new int[1];
     likelihood.score(
         requests,
-        (score, number) -> {
-          scores[number] = score.logProbability();
+        (number, logProbability) -> {
+          scores[number] = logProbability;
           progress.at(++done[0], requests.size());
         });
     BitSet right = new BitSet();
