@@ -12,6 +12,12 @@
 
 using namespace tokamak::cuda;
 
+tk_cuda_step* tokamak::cuda::keep(const char* function, const tk_cuda_step& step) {
+  auto* kept = new (std::nothrow) tk_cuda_step(step);
+  if (kept == nullptr) refuse(TK_OUT_OF_MEMORY, "%s: no memory", function);
+  return kept;
+}
+
 tk_cuda_step* tk_cuda_step_create(void* stream, int rows, int outputs, const int32_t* counts,
                                   const int32_t* tokens, const int32_t* positions,
                                   const int32_t* sequences, const int32_t* output_rows,
@@ -30,23 +36,18 @@ tk_cuda_step* tk_cuda_step_create(void* stream, int rows, int outputs, const int
       .range("max_sequences", max_sequences, 1, most_rows)
       .range("pages_per_sequence", pages_per_sequence, 1, INT_MAX / TK_PAGE_TOKENS);
   if (arguments.status() != TK_OK) return nullptr;
-  auto* step = new (std::nothrow) tk_cuda_step{};
-  if (step == nullptr) {
-    refuse(TK_OUT_OF_MEMORY, "%s: no memory", function);
-    return nullptr;
-  }
-  step->stream = stream;
-  step->rows = rows;
-  step->outputs = outputs;
-  step->counts = counts;
-  step->tokens = tokens;
-  step->positions = positions;
-  step->sequences = sequences;
-  step->output_rows = output_rows;
-  step->page_table = page_table;
-  step->max_sequences = max_sequences;
-  step->pages_per_sequence = pages_per_sequence;
-  return step;
+  return keep(function, {.stream = stream,
+                         .rows = rows,
+                         .outputs = outputs,
+                         .counts = counts,
+                         .tokens = tokens,
+                         .positions = positions,
+                         .sequences = sequences,
+                         .output_rows = output_rows,
+                         .page_table = page_table,
+                         .max_sequences = max_sequences,
+                         .pages_per_sequence = pages_per_sequence,
+                         .cache = {}});
 }
 
 void tk_cuda_step_free(tk_cuda_step* step) { delete step; }

@@ -32,3 +32,10 @@ struct tk_cuda_step {
   /** How many there are in the step that runs; read by the kernel. */
   const int32_t* count(int kind) const { return kind == TK_ROWS_OUTPUTS ? counts + 1 : counts; }
 };
+
+namespace tokamak::cuda {
+
+/** A copy on the heap; null, and `function` refused, where there is no memory for it. */
+tk_cuda_step* keep(const char* function, const tk_cuda_step& step);
+
+}  // namespace tokamak::cuda

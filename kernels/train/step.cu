@@ -5,8 +5,6 @@
 
 #include "step.h"
 
-#include <new>
-
 #include "arguments.h"
 #include "tokamak/tokamak_cuda_train.h"
 
@@ -25,18 +23,16 @@ tk_cuda_step* tk_cuda_train_step(void* stream, int rows, int outputs, const int3
       .pointer("starts", starts)
       .pointer("output_rows", output_rows);
   if (arguments.status() != TK_OK) return nullptr;
-  auto* step = new (std::nothrow) tk_cuda_step{};
-  if (step == nullptr) {
-    refuse(TK_OUT_OF_MEMORY, "%s: no memory", function);
-    return nullptr;
-  }
-  step->stream = stream;
-  step->rows = rows;
-  step->outputs = outputs;
-  step->counts = counts;
-  step->tokens = tokens;
-  step->positions = positions;
-  step->sequences = starts;  // a sequence goes by its first row
-  step->output_rows = output_rows;
-  return step;
+  return keep(function, {.stream = stream,
+                         .rows = rows,
+                         .outputs = outputs,
+                         .counts = counts,
+                         .tokens = tokens,
+                         .positions = positions,
+                         .sequences = starts,  // a sequence goes by its first row
+                         .output_rows = output_rows,
+                         .page_table = nullptr,
+                         .max_sequences = 0,
+                         .pages_per_sequence = 0,
+                         .cache = {}});
 }
