@@ -186,7 +186,7 @@ def is_matrix(name, w):
 
 
 class Muon:
-    """Jordan et al. 2024, in float64: orthogonalised Nesterov momentum, scaled by sqrt(max(1, rows / cols))."""
+    """Jordan et al. 2024, in float64: orthogonalised Nesterov momentum; the scale is Liu's (2025)."""
 
     def __init__(self, tensors, momentum=0.95):
         self.tensors, self.momentum = tensors, momentum
@@ -204,7 +204,7 @@ class Muon:
                 a = x @ x.T
                 x = 3.4445 * x + (-4.7750 * a + 2.0315 * a @ a) @ x
             w *= 1 - rate * WEIGHT_DECAY
-            w -= rate * max(1, w.shape[0] / w.shape[1]) ** 0.5 * (x.T if tall else x)
+            w -= rate * 0.2 * max(w.shape) ** 0.5 * (x.T if tall else x)
 
 
 def losses(shape, weights, batches, peak, bf16=False, muon=False):

@@ -642,7 +642,7 @@ struct Muon : TrainingProblem {
     }
     // Each step multiplies an error by up to three and a half; they begin with 2^-24, or 2^-9.
     const double off = bf16 ? 0.25 : 1e-3;
-    const double scale = std::sqrt(std::max(1.0, static_cast<double>(rows) / static_cast<double>(cols)));
+    const double scale = 0.2 * std::sqrt(static_cast<double>(std::max(rows, cols)));
     for (size_t i = 0; i < n * m; i++) {
       const double rate = rule.learning_rate * scale;
       const double kept = state.weights[i] * (1 - rule.learning_rate * rule.weight_decay);

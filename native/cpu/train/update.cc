@@ -55,6 +55,9 @@ constexpr float muon_a = 3.4445f, muon_b = -4.7750f, muon_c = 2.0315f;
 constexpr int muon_steps = 5;
 constexpr double muon_least = 1e-7;  // added to the norm
 
+/** Times the root of the longer side, a step is as large as AdamW's (Liu et al. 2025). */
+constexpr double muon_scale = 0.2;
+
 /** Phases of a step of Newton and Schulz: three products of two phases each, and one more. */
 constexpr int muon_phases = 2 + muon_steps * 7 + 1;
 
@@ -271,7 +274,7 @@ int tk_train::update(const Update& update, double& norm) {
 
   for (const Parameter& p : parameters) {
     if (p.role != TK_ROLE_MATRIX) continue;
-    const double stretch = std::sqrt(std::max(1.0, static_cast<double>(p.rows) / static_cast<double>(p.cols)));
+    const double scale = muon_scale * std::sqrt(static_cast<double>(std::max(p.rows, p.cols)));
     float* const base = matrices.get();
     Muon job{this,
              &p,
@@ -279,7 +282,7 @@ int tk_train::update(const Update& update, double& norm) {
              static_cast<float>(update.momentum),
              static_cast<float>(1 - update.momentum),
              adam.shrink,
-             static_cast<float>(update.learning_rate * stretch),
+             static_cast<float>(update.learning_rate * scale),
              {base, base + most},
              base + 2 * most,
              base + 2 * most + most_least * most_least,

@@ -184,7 +184,7 @@ TK_API int tk_train_parameter(tk_train* tape, int role, int rows, int cols, int6
  *  w = w (1 - rate decay) - rate / (1 - beta1^step) m / (sqrt(v / (1 - beta2^step)) + epsilon).
  *  Muon (Jordan et al. 2024) for matrices: b = momentum b + (1 - momentum) g; u = (1 - momentum) g +
  *  momentum b, made orthogonal by 5 steps of Newton and Schulz; w = w (1 - rate decay) - rate
- *  sqrt(max(1, rows / cols)) u. */
+ *  0.2 sqrt(max(rows, cols)) u (Liu et al. 2025). */
 TK_API int tk_train_update(tk_train* tape, int optimizer, int64_t step, double learning_rate,
                            double weight_decay, double clip, double beta1, double beta2,
                            double epsilon, double momentum, double* norm);

@@ -256,12 +256,12 @@ void CudaTraining::muon(bool bf16, int64_t rows, int64_t cols, const Rule& rule,
   const Array<float> momentum = array(state.first);
   const Array<uint8_t> memory =
       scratch(tk_cuda_train_muon_bytes(arithmetic(bf16), rows, cols), "muon");
-  const double tall = std::sqrt(std::max(1.0, static_cast<double>(rows) / static_cast<double>(cols)));
+  const double scale = 0.2 * std::sqrt(static_cast<double>(std::max(rows, cols)));
   run("muon",
       tk_cuda_train_muon(stream_.handle, arithmetic(bf16), rows, cols,
                          static_cast<float>(rule.gradient_factor),
                          static_cast<float>(1 - rule.beta1),
-                         static_cast<float>(rule.learning_rate * tall),
+                         static_cast<float>(rule.learning_rate * scale),
                          static_cast<float>(rule.learning_rate * rule.weight_decay),
                          memory.data(), weights.data(), gradients.data(), momentum.data()));
   state = {weights.read(), gradients.read(), momentum.read(), {}};

@@ -240,7 +240,7 @@ void updates(int level, uint64_t seed) {
           }
           if (!muon) continue;
           u = orthogonal(u, rows, cols);
-          const double factor = rate * std::sqrt(std::max(1.0, static_cast<double>(rows) / static_cast<double>(cols)));
+          const double factor = rate * 0.2 * std::sqrt(static_cast<double>(std::max(rows, cols)));
           for (size_t i = 0; i < u.size(); i++) w[offset + i] -= factor * u[i];
         }
         ok(tk_train_update(t, optimizer, step, rate, decay, clip, beta1, beta2, epsilon, momentum,

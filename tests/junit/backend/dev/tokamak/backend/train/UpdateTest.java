@@ -102,7 +102,7 @@ class UpdateTest {
     TinyTraining.write(replay, State.GRADIENTS, gradients);
     replay.update(update(Optimizer.MUON, 0));
     float[] after = state(State.WEIGHTS);
-    double rate = 0.01 * Math.sqrt((double) tall.rows() / tall.cols());
+    double rate = 0.01 * 0.2 * Math.sqrt(tall.rows());
     double[] direction = new Random(3).doubles(tall.cols(), -1, 1).toArray();
     double in = 0;
     double out = 0;

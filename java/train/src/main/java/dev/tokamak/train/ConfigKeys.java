@@ -68,7 +68,7 @@ public final class ConfigKeys {
           key("recompute", new Flag(), false,
               "keeps fewer activations and computes them again: less memory, more time"),
           key("optimizer.name", new Word(List.of("adamw", "muon")), "adamw",
-              "muon is for matrices, the rest is AdamW's"),
+              "muon is for matrices, at the same rates; the rest is AdamW's"),
           key("optimizer.lr", new Decimal(0, 100, true), 1e-3, "the highest learning rate"),
           key("optimizer.warmup", whole(0, ConfigKey.UNBOUNDED), 0L, "steps until it is reached"),
           key("optimizer.schedule", new Word(List.of("cosine", "wsd")), "cosine",

@@ -124,7 +124,8 @@ final class CudaUpdate {
   }
 
   private void muon(Parameter parameter, Update update, double factor) {
-    double tall = Math.sqrt(Math.max(1, (double) parameter.rows() / parameter.cols()));
+    double scale =
+        Update.MUON_SCALE * Math.sqrt(Math.max(parameter.rows(), parameter.cols()));
     CudaKernels.check(
         CudaNative.tk_cuda_train_muon(
             stream.handle(),
@@ -133,7 +134,7 @@ final class CudaUpdate {
             parameter.cols(),
             (float) factor,
             (float) (1 - Update.MUON_MOMENTUM),
-            (float) (update.learningRate() * tall),
+            (float) (update.learningRate() * scale),
             (float) (update.learningRate() * update.weightDecay()),
             memory.scratch(),
             memory.weight(parameter),

@@ -88,7 +88,7 @@ final class UpdateLoops {
       u[tall ? i % cols : i / cols][tall ? i / cols : i % cols] = nesterov;
     }
     double[][] turned = orthogonal(u);
-    double rate = update.learningRate() * Math.sqrt(Math.max(1, (double) rows / cols));
+    double rate = update.learningRate() * Update.MUON_SCALE * Math.sqrt(Math.max(rows, cols));
     for (int i = 0; i < parameter.size(); i++) {
       double step = turned[tall ? i % cols : i / cols][tall ? i / cols : i % cols];
       weights[at + i] -= (float) (rate * step);

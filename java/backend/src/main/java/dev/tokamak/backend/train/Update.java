@@ -10,8 +10,9 @@ package dev.tokamak.backend.train;
  * <p>Muon (Jordan et al. 2024), for parameters in the role of matrices, the others by AdamW: w -=
  * lr·decay·w; m = μ·m + (1−μ)·g; u = μ·m + (1−μ)·g (Nesterov); u turned to its nearest orthogonal
  * matrix by {@value #MUON_STEPS} steps of Newton and Schulz, X = a·X + (b·A + c·A²)·X with A = X·Xᵀ,
- * from X = u/(‖u‖ + 1e-7), transposed if it has more rows than columns; w -= lr · sqrt(max(1,
- * rows/cols)) · X: Jordan's own scale, "original" in PyTorch.
+ * from X = u/(‖u‖ + 1e-7), transposed if it has more rows than columns; w -= lr · {@value
+ * #MUON_SCALE}·sqrt(max(rows, cols)) · X. That scale (Liu et al. 2025, "match_rms_adamw" in PyTorch) makes
+ * the changes as large as AdamW's, so that one learning rate does for all parameters.
  *
  * @param optimizer that makes it
  * @param step from 1, for the correction of the moments' bias
@@ -33,6 +34,9 @@ public record Update(
     double epsilon) {
   /** Decay of Muon's momentum (Nesterov), in place of beta1 for matrices. */
   public static final double MUON_MOMENTUM = 0.95;
+
+  /** About the root mean square of what AdamW takes off a weight, per learning rate. */
+  public static final double MUON_SCALE = 0.2;
 
   /** Iterations of Newton and Schulz. */
   public static final int MUON_STEPS = 5;
