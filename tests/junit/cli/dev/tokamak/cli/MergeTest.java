@@ -86,4 +86,18 @@ class MergeTest {
     assertThat(Cli.run("quantize", BASE, out, "q4_0").done().err())
         .startsWith("warning: rows are not whole blocks of 32, so these are F16: ");
   }
+
+  @Test
+  void quantizeWritesTheMetadataThatIsGiven() {
+    String out = folder.resolve("named.gguf").toString();
+    String[] set = {"--set", "general.name=Lily = 3", "--set", "general.sampling.temp=0.5"};
+    Cli.run("quantize", BASE, out, "f32", set[0], set[1], set[2], set[3], "--set",
+            "general.sampling.top_k=7")
+        .done();
+    JsonNode metadata = Cli.run("inspect", out, "--json").json().get("metadata");
+    assertThat(metadata.get("general.name").asString()).isEqualTo("Lily = 3");
+    assertThat(metadata.get("general.sampling.temp").asDouble()).isEqualTo(0.5);
+    assertThat(metadata.get("general.sampling.top_k").asInt()).isEqualTo(7);
+    assertThat(run(out).get("text")).isEqualTo(run(BASE).get("text"));
+  }
 }

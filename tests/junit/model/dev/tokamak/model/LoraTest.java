@@ -223,7 +223,8 @@ class LoraTest {
   void quantizingGivesTheTypeAskedFor(QuantType type) throws IOException {
     Path written = folder.resolve("written.gguf");
     Quantizer.Result result =
-        Quantizer.quantize(golden("llama-f16"), written, type, Backend.Progress.none());
+        Quantizer.quantize(
+            golden("llama-f16"), written, type, Metadata.of("", Map.of()), Backend.Progress.none());
     assertThat(result.uneven())
         .as("a hidden width of 88 is not whole blocks of 32")
         .isEqualTo(

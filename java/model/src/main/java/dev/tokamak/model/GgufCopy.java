@@ -28,6 +28,7 @@ final class GgufCopy {
   private final Path out;
   private final Backend.Progress progress;
   private final Map<String, Entry> entries = new LinkedHashMap<>();
+  private Metadata more = Metadata.of("", Map.of());
   private long total;
   private long done;
 
@@ -35,6 +36,11 @@ final class GgufCopy {
     this.file = file;
     this.out = out;
     this.progress = progress;
+  }
+
+  /** Metadata in place of what the model has under the same keys, or besides. */
+  void set(Metadata more) {
+    this.more = more;
   }
 
   /** A tensor as it is. */
@@ -90,9 +96,9 @@ final class GgufCopy {
     writer.write(out);
   }
 
-  /** That of the model, but for the pieces that it was in, and the type of most of its weights. */
+  /** The model's and {@code more}, without the pieces that it was in, the weights' type anew. */
   private Metadata metadata() {
-    Metadata metadata = file.metadata().without("split.");
+    Metadata metadata = file.metadata().without("split.").with(more);
     Map<GgufType, Long> sizes = new EnumMap<>(GgufType.class);
     boolean changed = false;
     for (Entry entry : entries.values()) {

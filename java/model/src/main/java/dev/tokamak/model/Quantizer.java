@@ -3,6 +3,7 @@ package dev.tokamak.model;
 
 import dev.tokamak.backend.Backend;
 import dev.tokamak.backend.QuantType;
+import dev.tokamak.model.format.Metadata;
 import dev.tokamak.model.format.gguf.TensorInfo;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -33,17 +34,20 @@ public final class Quantizer {
   /**
    * Writes a model in one of {@link #TYPES}.
    *
+   * @param more metadata, in place of what the file has under the same keys
    * @param progress told of the tensors' bytes as they are written
    * @throws dev.tokamak.model.format.FormatException if the file is not sound, has a tensor of a
    *     type that the engine does not read, or a weight does not fit the type
    */
-  public static Result quantize(Path in, Path out, QuantType type, Backend.Progress progress)
+  public static Result quantize(
+      Path in, Path out, QuantType type, Metadata more, Backend.Progress progress)
       throws IOException {
     if (!TYPES.contains(type)) {
       throw new IllegalArgumentException(type + ": expected one of " + TYPES);
     }
     try (ModelFile file = ModelFile.open(in)) {
       GgufCopy copy = new GgufCopy(file, out, progress);
+      copy.set(more);
       List<String> uneven = new ArrayList<>();
       for (TensorInfo info : file.gguf().tensors()) {
         QuantType target = type;
