@@ -191,4 +191,24 @@ class EvaluateTest {
     assertThat(result.err()).contains(problem);
     assertThat(result.err().lines().count()).isEqualTo(1);
   }
+
+  @Test
+  void filesAreReadAsThoseOfTraining() throws Exception {
+    String line = "{\"prompt\":\"a\",\"exact\":\"b\"}\n";
+    assertThat(evaluate("verify", "--data", file("bom.jsonl", "\ufeff" + line)).get("n").asInt())
+        .isEqualTo(1);
+    String named = file("plain.jsonl.gz", line);
+    String[] plain = {"evaluate", "--task", "verify", "-m", model, "--data", named, "--quiet"};
+    assertThat(Cli.run(plain).err()).contains("plain.jsonl.gz: not gzip").hasLineCount(1);
+  }
+
+  @Test
+  void aContextWithoutRoomIsRefused() throws Exception {
+    String text = file("t.txt", "a b c");
+    String[] narrow = {
+      "evaluate", "--task", "bpb", "-m", model, "--data", text, "--ctx", "1", "--quiet"
+    };
+    assertThat(Cli.run(narrow).err())
+        .isEqualTo("tokamak: context: expected 2 tokens or more, found 1\n");
+  }
 }

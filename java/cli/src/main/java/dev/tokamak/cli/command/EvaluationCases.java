@@ -9,12 +9,10 @@ import dev.tokamak.generate.evaluate.Pairs;
 import dev.tokamak.generate.verify.Verifier;
 import dev.tokamak.model.chat.Message;
 import dev.tokamak.train.data.Documents;
-import java.io.BufferedInputStream;
+import dev.tokamak.train.data.TextLines;
 import java.io.IOException;
-import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.math.BigDecimal;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -25,7 +23,6 @@ import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 import java.util.stream.Stream;
-import java.util.zip.GZIPInputStream;
 
 /**
  * The cases of an evaluation, read from files: texts, or JSON lines, each {@code .gz} too. Names of
@@ -246,26 +243,16 @@ final class EvaluationCases {
   private static List<Line> lines(Path file) {
     List<Line> lines = new ArrayList<>();
     String name = plainName(file).replaceFirst("\\.jsonl?$", "");
-    try (InputStream in = open(file)) {
-      var json = new JsonLines(file.toString(), in);
-      for (var line = json.next(); line.isPresent(); line = json.next()) {
-        if (new String(line.get(), StandardCharsets.ISO_8859_1).isBlank()) {
-          continue;
+    try (var texts = new TextLines(file)) {
+      for (var text = texts.next(); text.isPresent(); text = texts.next()) {
+        if (!(JsonLines.parse(texts.place(), text.get(), Json::value)
+            instanceof Map<?, ?> object)) {
+          throw new Failure(texts.place() + ": expected a JSON object");
         }
-        if (!(json.parse(line.get(), Json::value) instanceof Map<?, ?> object)) {
-          throw new Failure(json.place() + ": expected a JSON object");
-        }
-        lines.add(new Line(json.place(), name, object));
+        lines.add(new Line(texts.place(), name, object));
       }
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
     }
     return lines;
-  }
-
-  private static InputStream open(Path file) throws IOException {
-    InputStream in = new BufferedInputStream(Files.newInputStream(file));
-    return file.toString().endsWith(".gz") ? new GZIPInputStream(in) : in;
   }
 
   private static String plainName(Path file) {

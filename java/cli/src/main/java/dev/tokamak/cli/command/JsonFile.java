@@ -23,7 +23,8 @@ final class JsonFile {
     boolean standard = file.equals(STANDARD_INPUT);
     String name = standard ? "standard input" : file.toString();
     String text = standard ? TextSource.standardInput(console.in()) : TextSource.file(file);
-    try (JsonParser parser = Json.parser(text)) {
+    // RFC 8259 lets readers ignore a byte order mark.
+    try (JsonParser parser = Json.parser(text.startsWith("\ufeff") ? text.substring(1) : text)) {
       parser.nextToken();
       Object value = Json.value(parser);
       if (parser.nextToken() != null) {

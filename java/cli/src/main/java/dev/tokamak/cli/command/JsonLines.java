@@ -62,17 +62,22 @@ final class JsonLines {
 
   /** Reads exactly one value out of the line read last. */
   <T> T parse(byte[] line, Function<JsonParser, T> value) {
-    try (JsonParser parser = Json.parser(TextSource.utf8(place(), line))) {
+    return parse(place(), TextSource.utf8(place(), line), value);
+  }
+
+  /** Reads exactly one value out of a line that stands at a place. */
+  static <T> T parse(String place, String line, Function<JsonParser, T> value) {
+    try (JsonParser parser = Json.parser(line)) {
       parser.nextToken();
       T parsed = value.apply(parser);
       if (parser.nextToken() != null) {
-        throw new Failure(place() + ": more than one JSON value");
+        throw new Failure(place + ": more than one JSON value");
       }
       return parsed;
     } catch (JacksonException e) {
-      throw new Failure(place() + ": " + Json.problem(e), e);
+      throw new Failure(place + ": " + Json.problem(e), e);
     } catch (IllegalArgumentException e) {
-      throw new Failure(place() + ": " + e.getMessage(), e);
+      throw new Failure(place + ": " + e.getMessage(), e);
     }
   }
 

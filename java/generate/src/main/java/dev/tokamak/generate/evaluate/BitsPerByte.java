@@ -34,10 +34,14 @@ public record BitsPerByte(double bits, long bytes, long tokens) {
    * Scores documents.
    *
    * @return one result for each, in order
-   * @throws PromptException if a document is empty
+   * @throws PromptException if a document is empty, or the context has no room for a token and what
+   *     it is to be predicted from
    */
   public static List<BitsPerByte> of(
       Likelihood likelihood, List<String> documents, Progress progress) {
+    if (likelihood.context() < 2) {
+      throw new PromptException("context: expected 2 tokens or more, found " + likelihood.context());
+    }
     List<Window> windows = new ArrayList<>();
     int[] tokens = new int[documents.size()];
     for (int d = 0; d < documents.size(); d++) {
@@ -80,6 +84,7 @@ public record BitsPerByte(double bits, long bytes, long tokens) {
         documents.stream().mapToLong(BitsPerByte::tokens).sum());
   }
 
+  /** Windows that overlap by half a context; the first scores all that is to be scored in it. */
   private static void addWindows(
       int document, Request whole, int context, List<Window> windows) {
     int[] tokens = whole.tokens();

@@ -7,7 +7,7 @@ import java.nio.file.Path;
 import java.util.Optional;
 
 /** The lines of a JSON lines file, those without text left out. */
-final class TextLines implements AutoCloseable {
+public final class TextLines implements AutoCloseable {
   /** Characters; a line is held in memory whole. */
   static final int LONGEST = 1 << 24;
 
@@ -16,7 +16,12 @@ final class TextLines implements AutoCloseable {
   private CharBuffer piece = CharBuffer.allocate(0);
   private long number;
 
-  TextLines(Path file) {
+  /**
+   * Opens a file, plain or {@code .gz}.
+   *
+   * @throws FormatException if it is missing, empty, or no gzip though named so
+   */
+  public TextLines(Path file) {
     this.file = file;
     source = new Utf8Source(file);
   }
@@ -24,9 +29,9 @@ final class TextLines implements AutoCloseable {
   /**
    * The next line that has more than blanks, without its line feed; empty at the end.
    *
-   * @throws FormatException if a line is longer than {@link #LONGEST}
+   * @throws FormatException if a line is longer than 2^24 characters, or what is not UTF-8
    */
-  Optional<String> next() {
+  public Optional<String> next() {
     while (true) {
       var line = new StringBuilder();
       boolean ended = read(line);
@@ -68,7 +73,7 @@ final class TextLines implements AutoCloseable {
   }
 
   /** Where the line read last stands. */
-  String place() {
+  public String place() {
     return file + ": line " + number;
   }
 
