@@ -303,13 +303,21 @@ class TrainingDataTest {
         {"instruction": "I", "input": "", "chosen": "Good", "rejected": "Bad"}
         {"chosen": [{"role": "user", "content": "U"}, {"role": "assistant", "content": "Good"}],\
          "rejected": [{"role": "user", "content": "U"}, {"role": "assistant", "content": "Bad"}]}
+        {"prompt": "W", "chosen": [{"role": "user", "content": "W"},\
+         {"role": "assistant", "content": "Good"}], "rejected": [{"role": "user", "content": "W"},\
+         {"role": "assistant", "content": "Bad"}]}
+        {"prompt": "", "chosen": [{"role": "user", "content": "E"},\
+         {"role": "assistant", "content": "Good"}], "rejected": [{"role": "user", "content": "E"},\
+         {"role": "assistant", "content": "Bad"}]}
+        {"prompt": [{"role": "user", "content": "L"}], "chosen": [{"role": "user", "content": "L"},\
+         {"role": "assistant", "content": "Good"}], "rejected": "Bad"}
         {"prompt": "T", "chosen": "Same", "rejected": "Same"}
         """;
     Map<String, Object> data = Map.of("train", file("a.jsonl", lines));
     try (TrainingData training = open(Stage.DPO, data, 200)) {
-      List<Example> part = training.training().step(0).getFirst();
-      assertThat(part).hasSize(6);
-      for (int i = 0; i < 6; i += 2) {
+      List<Example> part = training.training().step(0).stream().flatMap(List::stream).toList();
+      assertThat(part).hasSize(12);
+      for (int i = 0; i < 12; i += 2) {
         assertThat(text(part.get(i))).endsWith("<|im_start|>assistant\nGood<|im_end|>");
         assertThat(text(part.get(i + 1)))
             .isEqualTo(text(part.get(i)).replace("Good", "Bad"));
@@ -320,6 +328,36 @@ class TrainingDataTest {
       }
     }
     assertThat(notes.getFirst()).contains("; left out: 1 pairs, ");
+  }
+
+  @Test
+  void aSystemMessageMayStandBeside() throws IOException {
+    String chat =
+        """
+        {"system": "S", "instruction": "Q", "output": "A"}
+        {"system": "S", "messages": [{"role": "user", "content": "Q"},\
+         {"role": "assistant", "content": "A"}]}
+        {"messages": [{"role": "developer", "content": "S"}, {"role": "user", "content": "Q"},\
+         {"role": "assistant", "content": "A"}]}
+        """;
+    String pair =
+        """
+        {"system": "S", "prompt": "Q", "chosen": "A", "rejected": "B"}
+        {"system": "S", "chosen": [{"role": "system", "content": "S"},\
+         {"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}],\
+         "rejected": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "B"}]}
+        """;
+    String text =
+        "<|endoftext|><|im_start|>system\nS<|im_end|>\n<|im_start|>user\nQ<|im_end|>\n"
+            + "<|im_start|>assistant\n";
+    try (TrainingData chats =
+            open(Stage.SFT, Map.of("train", file("a.jsonl", chat), "valid", 0), 200);
+        TrainingData pairs =
+            open(Stage.DPO, Map.of("train", file("b.jsonl", pair), "valid", 0), 200)) {
+      assertThat(texts(chats.training(), 0).getFirst()).containsOnly(text + "A<|im_end|>");
+      assertThat(texts(pairs.training(), 0).getFirst())
+          .containsOnly(text + "A<|im_end|>", text + "B<|im_end|>");
+    }
   }
 
   @Test

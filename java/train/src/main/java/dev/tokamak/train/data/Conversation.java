@@ -30,16 +30,21 @@ public record Conversation(String place, List<Message> messages, Optional<Object
       fields.put("content", content);
       return new Message(role, fields, role.equals(ASSISTANT));
     }
+
+    String content() {
+      return (String) fields.get("content");
+    }
   }
 
   static final String SYSTEM = "system";
+  private static final String DEVELOPER = "developer"; // OpenAI's newer name of system
   static final String USER = "user";
   static final String ASSISTANT = "assistant";
   static final String TOOL = "tool";
 
   /**
    * The conversation of a line: {@code messages} in OpenAI's shape, or {@code instruction}, {@code
-   * input} (optional) and {@code output}.
+   * input} (optional) and {@code output}; {@code system} may stand beside both.
    *
    * @throws FormatException if it is neither, a role is unknown or out of order, or nothing is to be
    *     learned
@@ -49,7 +54,7 @@ public record Conversation(String place, List<Message> messages, Optional<Object
     if (line.has("messages")) {
       List<Message> messages = messages(line, "messages");
       ordered(line.place(), messages);
-      return learnable(new Conversation(line.place(), messages, tools));
+      return learnable(new Conversation(line.place(), withSystem(line, messages), tools));
     }
     if (line.has("instruction")) {
       List<Message> messages = new ArrayList<>(instruction(line));
@@ -58,7 +63,7 @@ public record Conversation(String place, List<Message> messages, Optional<Object
         throw line.wrong("\"output\" is empty: there is nothing to learn");
       }
       messages.add(Message.of(ASSISTANT, output));
-      return new Conversation(line.place(), messages, tools);
+      return new Conversation(line.place(), withSystem(line, messages), tools);
     }
     throw line.wrong(
         "no conversation: expected {\"messages\": […]} or {\"instruction\": …, \"output\": …},"
@@ -89,6 +94,21 @@ public record Conversation(String place, List<Message> messages, Optional<Object
     return List.of(Message.of(USER, question));
   }
 
+  /** Messages behind the system message that stands beside them, if there is one. */
+  static List<Message> withSystem(JsonObject line, List<Message> messages) {
+    String system = line.optionalText(SYSTEM).orElse("");
+    Message first = messages.getFirst();
+    if (system.isBlank() || first.role().equals(SYSTEM) && first.content().equals(system)) {
+      return messages;
+    }
+    if (first.role().equals(SYSTEM)) {
+      throw line.wrong("\"system\" is not what the system message says");
+    }
+    var all = new ArrayList<>(messages);
+    all.addFirst(Message.of(SYSTEM, system));
+    return all;
+  }
+
   /** A list of messages, each checked by itself. */
   static List<Message> messages(JsonObject line, String name) {
     List<?> list = line.list(name);
@@ -107,15 +127,17 @@ public record Conversation(String place, List<Message> messages, Optional<Object
     if (!(value instanceof Map<?, ?> found)) {
       throw line.wrong(name + ": expected {\"role\": …, \"content\": …}");
     }
-    if (!(found.get("role") instanceof String role)) {
+    if (!(found.get("role") instanceof String given)) {
       throw line.wrong(name + ": no \"role\": expected system, user, assistant or tool");
     }
+    String role = given.equals(DEVELOPER) ? SYSTEM : given;
     if (!List.of(SYSTEM, USER, ASSISTANT, TOOL).contains(role)) {
       throw line.wrong(
           name + ": role \"" + role + "\" is unknown: expected system, user, assistant or tool");
     }
     var fields = new LinkedHashMap<String, Object>();
     found.forEach((key, field) -> fields.put((String) key, field));
+    fields.put("role", role);
     String content = content(line, name, found.get("content"));
     boolean calls = found.get("tool_calls") instanceof List<?> list && !list.isEmpty();
     if (content.isBlank() && role.equals(ASSISTANT) && !calls) {

@@ -17,10 +17,12 @@ public record PreferencePair(String place, Conversation chosen, Conversation rej
 
   /**
    * The pair of a line: {@code prompt}, {@code chosen} and {@code rejected}, each a text or messages;
-   * {@code instruction} and {@code input} may stand for the prompt, and where {@code chosen} and
-   * {@code rejected} are whole conversations there is none.
+   * {@code instruction} and {@code input} may stand for the prompt. Where {@code chosen} and {@code
+   * rejected} are whole conversations, a prompt is not needed; if there is one, it is what the user
+   * said last, or, as messages, how both begin.
    *
-   * @throws FormatException if it is none of these, or a role is unknown or out of order
+   * @throws FormatException if it is none of these, a role is unknown or out of order, or more than
+   *     the last message differs
    */
   static PreferencePair of(JsonObject line) {
     if (!line.has("chosen") || !line.has("rejected")) {
@@ -29,8 +31,17 @@ public record PreferencePair(String place, Conversation chosen, Conversation rej
               + " object of " + line.names());
     }
     List<Message> prompt = prompt(line);
-    Conversation chosen = answer(line, "chosen", prompt);
-    Conversation rejected = answer(line, "rejected", prompt);
+    Conversation chosen = conversation(line, "chosen", prompt);
+    Conversation rejected = conversation(line, "rejected", prompt);
+    List<Message> one = chosen.messages();
+    List<Message> other = rejected.messages();
+    for (int i = 0; i < Math.max(one.size(), other.size()) - 1; i++) {
+      if (i >= Math.min(one.size(), other.size()) - 1 || !one.get(i).equals(other.get(i))) {
+        throw line.wrong(
+            "chosen and rejected differ at messages[" + i + "], expected that only their last"
+                + " messages do");
+      }
+    }
     return new PreferencePair(line.place(), chosen, rejected);
   }
 
@@ -39,45 +50,71 @@ public record PreferencePair(String place, Conversation chosen, Conversation rej
     return chosen.messages().equals(rejected.messages());
   }
 
-  /** What stands before both answers; empty where they are whole conversations. */
-  static List<Message> prompt(JsonObject line) {
-    Object prompt = line.fields().get("prompt");
-    if (prompt instanceof List) {
-      return Conversation.messages(line, "prompt");
-    }
-    if (prompt != null) {
-      String text = line.text("prompt");
-      if (text.isBlank()) {
-        throw line.wrong("\"prompt\" is empty");
-      }
-      return List.of(Message.of(Conversation.USER, text));
-    }
-    if (line.has("instruction")) {
-      return Conversation.instruction(line);
-    }
-    return List.of();
+  /** What stands before both answers; empty where the line does not say. */
+  private static List<Message> prompt(JsonObject line) {
+    return switch (line.fields().get("prompt")) {
+      case List<?> list -> list.isEmpty() ? List.of() : Conversation.messages(line, "prompt");
+      case String text ->
+          text.isBlank() ? List.of() : List.of(Message.of(Conversation.USER, text));
+      case null -> line.has("instruction") ? Conversation.instruction(line) : List.of();
+      default -> throw line.wrong("\"prompt\" is neither a text nor messages");
+    };
   }
 
-  private static Conversation answer(JsonObject line, String name, List<Message> prompt) {
+  private static Conversation conversation(JsonObject line, String name, List<Message> prompt) {
     Object answer = line.fields().get(name);
-    var messages = new ArrayList<Message>(prompt);
-    switch (answer) {
-      case String text when prompt.isEmpty() ->
-          throw line.wrong("no \"prompt\": expected a text or messages");
-      case String text when text.isBlank() -> throw line.wrong("\"" + name + "\" is empty");
-      case String text -> messages.add(Message.of(Conversation.ASSISTANT, text));
-      case List<?> _ -> messages.addAll(Conversation.messages(line, name));
-      case Map<?, ?> _ -> messages.add(Conversation.message(line, name, answer));
-      default -> throw line.wrong("\"" + name + "\" is neither a text nor messages");
+    List<Message> said =
+        switch (answer) {
+          case String text when text.isBlank() -> throw line.wrong("\"" + name + "\" is empty");
+          case String text -> List.of(Message.of(Conversation.ASSISTANT, text));
+          case List<?> _ -> Conversation.messages(line, name);
+          case Map<?, ?> _ -> List.of(Conversation.message(line, name, answer));
+          default -> throw line.wrong("\"" + name + "\" is neither a text nor messages");
+        };
+    var messages = new ArrayList<Message>();
+    if (List.of(Conversation.SYSTEM, Conversation.USER).contains(said.getFirst().role())) {
+      requireBeginning(line, name, prompt, said);
+    } else if (prompt.isEmpty()) {
+      throw line.wrong(
+          line.has("prompt")
+              ? "\"prompt\" is empty"
+              : "no \"prompt\": expected a text or messages");
+    } else {
+      messages.addAll(prompt);
     }
+    messages.addAll(said);
     Conversation.ordered(line.place() + ": " + name, messages);
     // Only the last message differs; what came before is the same conversation.
     var learned = new ArrayList<Message>();
-    for (int i = 0; i < messages.size(); i++) {
-      Message message = messages.get(i);
-      learned.add(new Message(message.role(), message.fields(), i == messages.size() - 1));
+    for (Message message : Conversation.withSystem(line, messages)) {
+      learned.add(new Message(message.role(), message.fields(), false));
     }
+    Message last = learned.removeLast();
+    learned.add(new Message(last.role(), last.fields(), true));
     return new Conversation(
         line.place(), learned, Optional.ofNullable(line.fields().get("tools")));
+  }
+
+  /** A whole conversation repeats the prompt that stands beside it. */
+  private static void requireBeginning(
+      JsonObject line, String name, List<Message> prompt, List<Message> said) {
+    boolean listed = line.fields().get("prompt") instanceof List;
+    if (listed && !said.subList(0, Math.min(prompt.size(), said.size())).equals(prompt)) {
+      throw line.wrong("\"" + name + "\" is a whole conversation, but does not begin as \"prompt\"");
+    }
+    if (!listed && !prompt.isEmpty() && !asked(said).equals(prompt.getLast().content().strip())) {
+      throw line.wrong(
+          "\"" + name + "\" is a whole conversation, but its last question is not that of the"
+              + " line");
+    }
+  }
+
+  /** What the user said last. */
+  private static String asked(List<Message> said) {
+    return said.stream()
+        .filter(message -> message.role().equals(Conversation.USER))
+        .reduce((_, last) -> last)
+        .map(message -> message.content().strip())
+        .orElse("");
   }
 }
