@@ -17,6 +17,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.Random;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import tools.jackson.databind.JsonNode;
@@ -85,6 +86,26 @@ class MergeTest {
     assertThat(again.propertyNames()).containsExactly("tensors", "bytes");
     assertThat(Cli.run("quantize", BASE, out, "q4_0").done().err())
         .startsWith("warning: rows are not whole blocks of 32, so these are F16: ");
+  }
+
+  @Test
+  void anOutputThatCannotBeIsRefused() throws IOException {
+    Path base = Files.copy(Path.of(BASE), folder.resolve("base.gguf"));
+    String lora = adapters();
+    String again = folder.resolve("../" + folder.getFileName() + "/base.gguf").toString();
+    refused(again + ": is read as well, expected another file", "quantize", base, again, "q8_0");
+    refused(base + ": is read as well, expected another file", "merge", base, lora, base);
+    refused(lora + ": is read as well, expected another file", "merge", base, lora, lora);
+    refused(folder + ": a folder, expected the name of a file", "quantize", base, folder, "f16");
+    refused("/proc/a.gguf: no file can be made in /proc", "quantize", base, "/proc/a.gguf", "f16");
+    assertThat(base).hasSameBinaryContentAs(Path.of(BASE));
+  }
+
+  private static void refused(String message, Object... arguments) {
+    Cli.Result result =
+        Cli.run(Stream.of(arguments).map(Object::toString).toArray(String[]::new));
+    assertThat(result.lastError()).isEqualTo("tokamak: " + message);
+    assertThat(result.status()).isEqualTo(Main.FAILED);
   }
 
   @Test

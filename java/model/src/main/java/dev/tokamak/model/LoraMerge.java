@@ -5,10 +5,13 @@ import dev.tokamak.backend.Backend;
 import dev.tokamak.backend.QuantType;
 import dev.tokamak.backend.Tensor;
 import dev.tokamak.model.family.Families;
+import dev.tokamak.model.format.gguf.GgufWriter;
 import dev.tokamak.model.format.gguf.TensorInfo;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -44,6 +47,9 @@ public final class LoraMerge {
       Map<String, LowRank> added =
           adapters.adapters(
               architecture.family(), new Transformer(architecture, file).named(), arena);
+      List<Path> inputs = new ArrayList<>(file.gguf().paths());
+      inputs.add(lora);
+      GgufWriter.probe(out, inputs);
       return write(file, added, out, progress);
     }
   }

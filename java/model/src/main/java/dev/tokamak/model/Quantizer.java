@@ -4,6 +4,7 @@ package dev.tokamak.model;
 import dev.tokamak.backend.Backend;
 import dev.tokamak.backend.QuantType;
 import dev.tokamak.model.format.Metadata;
+import dev.tokamak.model.format.gguf.GgufWriter;
 import dev.tokamak.model.format.gguf.TensorInfo;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -38,6 +39,7 @@ public final class Quantizer {
    * @param progress told of the tensors' bytes as they are written
    * @throws dev.tokamak.model.format.FormatException if the file is not sound, has a tensor of a
    *     type that the engine does not read, or a weight does not fit the type
+   * @throws IOException if the output is the input, or cannot be written
    */
   public static Result quantize(
       Path in, Path out, QuantType type, Metadata more, Backend.Progress progress)
@@ -46,6 +48,7 @@ public final class Quantizer {
       throw new IllegalArgumentException(type + ": expected one of " + TYPES);
     }
     try (ModelFile file = ModelFile.open(in)) {
+      GgufWriter.probe(out, file.gguf().paths());
       GgufCopy copy = new GgufCopy(file, out, progress);
       copy.set(more);
       List<String> uneven = new ArrayList<>();

@@ -12,11 +12,13 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.function.Supplier;
@@ -91,13 +93,7 @@ public final class GgufWriter {
    * @throws IllegalArgumentException if a tensor's bytes are not as many as its shape says
    */
   public void write(Path path) throws IOException {
-    Path folder = path.toAbsolutePath().getParent();
-    if (!Files.isDirectory(folder)) {
-      throw new NoSuchFileException(folder.toString());
-    }
-    // not createTempFile: the model would keep a temporary file's permissions
-    String unique = Long.toHexString(System.nanoTime());
-    Path temporary = path.resolveSibling(path.getFileName() + "." + unique + ".part");
+    Path temporary = temporary(path);
     try {
       try (var channel =
               FileChannel.open(temporary, StandardOpenOption.WRITE, StandardOpenOption.CREATE_NEW);
@@ -110,6 +106,44 @@ public final class GgufWriter {
     } finally {
       Files.deleteIfExists(temporary);
     }
+  }
+
+  /**
+   * Finds out whether a file can be written, before any work is done for it.
+   *
+   * @param inputs which it must not replace
+   * @throws IOException with one line: it is one of them, or no file, or none can be made there
+   */
+  public static void probe(Path path, Collection<Path> inputs) throws IOException {
+    String name = path.toString();
+    if (Files.isDirectory(path)) {
+      throw new FileSystemException(name, null, "a folder, expected the name of a file");
+    }
+    if (Files.exists(path) && !Files.isRegularFile(path)) {
+      throw new FileSystemException(name, null, "no regular file");
+    }
+    for (Path input : inputs) {
+      if (Files.exists(path) && Files.exists(input) && Files.isSameFile(path, input)) {
+        throw new FileSystemException(name, null, "is read as well, expected another file");
+      }
+    }
+    Path temporary = temporary(path);
+    try {
+      Files.delete(Files.createFile(temporary));
+    } catch (IOException _) {
+      throw new FileSystemException(
+          name, null, "no file can be made in " + path.toAbsolutePath().getParent());
+    }
+  }
+
+  private static Path temporary(Path path) throws IOException {
+    Path folder = path.toAbsolutePath().getParent();
+    if (!Files.isDirectory(folder)) {
+      throw new NoSuchFileException(folder.toString());
+    }
+    // not createTempFile: the model would keep a temporary file's permissions
+    String unique = Long.toHexString(System.nanoTime());
+    return path.resolveSibling(path.getFileName() + "." + unique + ".part");
   }
 
   private void write(FileChannel channel, MemorySegment chunk) throws IOException {
