@@ -67,10 +67,13 @@ class CheckpointsTest {
     List<TrainEvent> events = new ArrayList<>();
     assertThat(ToyTraining.run(folder, 12, 5, events)).isEqualTo(unbroken);
     assertThat(((TrainEvent.Warned) events.getFirst()).message())
-        .contains("step-000012 is damaged, so the one before it is used: ")
+        .startsWith(
+            folder.resolve("step-000012") + " is damaged, so step-000010 is used; it is"
+                + " step-000012.damaged now: ")
         .contains(file)
         .doesNotContain("\n");
     assertThat(events).hasSize(4); // the warning, steps 11 and 12, and a checkpoint
+    assertThat(folder.resolve("step-000012.damaged")).exists();
     List<TrainEvent> again = new ArrayList<>();
     ToyTraining.run(folder, 12, 5, again);
     assertThat(again).isEmpty(); // the damaged one was replaced
@@ -82,7 +85,23 @@ class CheckpointsTest {
     Files.write(folder.resolve("step-000003/checksums"), new byte[0]);
     assertThatThrownBy(() -> ToyTraining.run(folder, 3, 3, new ArrayList<>()))
         .isInstanceOf(TrainException.class)
-        .hasMessageContaining("no checkpoint in it is whole; remove them to start anew");
+        .hasMessageContaining(
+            "no checkpoint in it is whole; without --resume the training starts anew: weights");
+    assertThat(folder.resolve("step-000003")).exists();
+  }
+
+  /** Of 4 and a damaged 8, 4 is gone on from: what is written then is newer than what is kept. */
+  @Test
+  void damagedOneDoesNotDisplaceWholeOnes() throws IOException {
+    ToyTraining.run(folder, 8, 4, new ArrayList<>());
+    Files.write(folder.resolve("step-000008/weights.safetensors"), new byte[9]);
+    try (Toy toy = new Toy(32);
+        var checkpoints = new Checkpoints(folder, 1)) {
+      checkpoints.require(Map.of("seed", "1"));
+      assertThat(checkpoints.resume(toy.parameters, toy.replay, _ -> {})).contains(4L);
+      checkpoints.save(5, toy.parameters, toy.replay);
+      assertThat(checkpoints.steps()).containsExactly(5L);
+    }
   }
 
   @Test
@@ -118,6 +137,25 @@ class CheckpointsTest {
       assertThat(part).doesNotExist();
       assertThat(checkpoints.steps()).isEmpty();
     }
+  }
+
+  @Test
+  void aFolderInWhichNothingCameToBeIsRemoved() throws IOException {
+    Path made = folder.resolve("made");
+    new Checkpoints(made, 1).close();
+    assertThat(made).doesNotExist();
+    try (var _ = new Checkpoints(made, 1)) {
+      Files.createDirectory(made.resolve("data"));
+    }
+    assertThat(made).doesNotExist();
+    Path shard = made.resolve("data/a.shard");
+    try (var _ = new Checkpoints(made, 1)) {
+      Files.createDirectory(made.resolve("data"));
+      Files.createFile(shard);
+    }
+    assertThat(shard).exists();
+    new Checkpoints(folder, 1).close();
+    assertThat(folder).exists(); // it was there before
   }
 
   @Test

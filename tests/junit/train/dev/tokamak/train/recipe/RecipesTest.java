@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.within;
 import dev.tokamak.backend.Backends;
 import dev.tokamak.model.Model;
 import dev.tokamak.model.format.gguf.GgufFile;
+import dev.tokamak.testing.Golden;
 import dev.tokamak.train.Stage;
 import dev.tokamak.train.TrainConfig;
 import dev.tokamak.train.TrainEvent;
@@ -127,6 +128,67 @@ class RecipesTest {
   }
 
   @Test
+  void onlyWhatATrainingMadeIsSetAside() throws IOException {
+    // One folder for a whole life, and for all else that its owner has.
+    Map<String, Object> config = config(Stage.PRETRAIN, "a");
+    Map<String, Object> checkpoint = Map.of("dir", folder.toString(), "every", 4);
+    config.put("checkpoint", checkpoint);
+    config.put("output", folder.resolve("base.gguf").toString());
+    List<Path> own = List.of(folder.resolve("notes.md"), folder.resolve("old.part/a.txt"));
+    for (Path path : own) {
+      Files.createDirectories(path.getParent());
+      Files.writeString(path, "mine");
+    }
+    run(Stage.PRETRAIN, config, false);
+    Files.createFile(folder.resolve("metrics.jsonl"));
+    run(Stage.PRETRAIN, config, false);
+    Map<String, Object> next = config(Stage.SFT, "b");
+    next.put("checkpoint", checkpoint);
+    run(Stage.SFT, next, false);
+    assertThat(own).allMatch(Files::exists);
+    assertThat(folder.resolve("base.gguf")).exists();
+    try (Stream<Path> aside = Files.list(folder.resolve("before-1"))) {
+      assertThat(aside.map(path -> path.getFileName().toString()))
+          .containsExactlyInAnyOrder("step-000004", "step-000006", "metrics.jsonl");
+    }
+    assertThat(folder.resolve("before-2/step-000006")).exists();
+    assertThat(folder.resolve("step-000006")).exists();
+  }
+
+  @Test
+  void aTrainingThatCannotBeginLeavesTheEarlierOne() throws IOException {
+    Map<String, Object> config = config(Stage.PRETRAIN, "a");
+    run(Stage.PRETRAIN, config, false);
+    Map<String, Object> wrong = config(Stage.PRETRAIN, "a");
+    wrong.put("data", Map.of("train", "none.txt"));
+    assertThatThrownBy(() -> run(Stage.PRETRAIN, wrong, false)).hasMessage("none.txt: no such file");
+    wrong.putAll(config);
+    wrong.put("output", folder.toString());
+    assertThatThrownBy(() -> run(Stage.PRETRAIN, wrong, false)).hasMessageContaining("a folder");
+    assertThat(folder.resolve("a/before-1")).doesNotExist();
+    assertThat(all(run(Stage.PRETRAIN, config, true), TrainEvent.Step.class)).isEmpty();
+  }
+
+  @Test
+  void aTrainingThatNeverBeganLeavesNoFolder() {
+    Map<String, Object> config = config(Stage.PRETRAIN, "a");
+    config.put("output", folder.toString());
+    Map<String, Object> data = Map.of("train", folder.resolve("pairs.jsonl").toString());
+    config.put("data", data); // no text in it: it fails while shards are made
+    config.put("tokenizer", Golden.path("llama-f32.gguf").toString());
+    assertThatThrownBy(() -> run(Stage.PRETRAIN, config, false)).hasMessageContaining("\"text\"");
+    assertThat(folder.resolve("a")).doesNotExist();
+  }
+
+  @Test
+  void resumingNothingIsSaid() {
+    assertThat(run(Stage.PRETRAIN, config(Stage.PRETRAIN, "a"), true))
+        .contains(
+            new TrainEvent.Warned(
+                "no checkpoint in " + folder.resolve("a") + ": beginning at step 1"));
+  }
+
+  @Test
   void otherSettingsAreNotResumed() throws IOException {
     run(Stage.PRETRAIN, config(Stage.PRETRAIN, "a"), false);
     Map<String, Object> other = config(Stage.PRETRAIN, "a");
@@ -201,6 +263,29 @@ class RecipesTest {
     assertThatThrownBy(() -> run(Stage.PRETRAIN, config, false))
         .isInstanceOf(TrainException.class)
         .hasMessageContaining("text.txt is no folder");
+    config.put("output", "/");
+    assertThatThrownBy(() -> run(Stage.PRETRAIN, config, false))
+        .hasMessage("output: /: a folder, expected the name of a file");
+    config.put("output", "/proc/x.gguf");
+    assertThatThrownBy(() -> run(Stage.PRETRAIN, config, false))
+        .hasMessage("output: /proc/x.gguf: no file can be made in /proc");
+  }
+
+  @Test
+  void theOutputIsNoneOfTheInputs() throws IOException {
+    run(Stage.PRETRAIN, config(Stage.PRETRAIN, "base"), false);
+    for (String name : List.of("base.gguf", "chats.jsonl")) {
+      Path input = folder.resolve(name);
+      byte[] before = Files.readAllBytes(input);
+      Map<String, Object> config = config(Stage.SFT, "a");
+      Path other = folder.resolve("a/../" + name);
+      Files.createDirectories(folder.resolve("a"));
+      config.put("output", other.toString());
+      assertThatThrownBy(() -> run(Stage.SFT, config, false))
+          .isInstanceOf(TrainException.class)
+          .hasMessage("output: " + other + ": is read as well, expected another file");
+      assertThat(Files.readAllBytes(input)).isEqualTo(before);
+    }
   }
 
   @Test

@@ -60,50 +60,44 @@ public final class Checkpoints implements AutoCloseable {
   private static final String STEP_KEY = "step";
   private static final String DATA = "data";
   private static final String BEFORE = "before-";
+  private static final String DAMAGED = ".damaged";
   private static final Pattern NAME = Pattern.compile("step-(\\d{6,18})");
+
+  private static final Pattern HALF = Pattern.compile(NAME + Pattern.quote(PART));
+
+  /** All that is a training's own; shards of its data serve the next too. */
+  private static final Pattern OWN =
+      Pattern.compile(NAME + "(" + Pattern.quote(DAMAGED) + ")?|metrics\\.jsonl|report\\.html");
 
   private final Path folder;
   private final int keep;
   private Map<String, String> settings = Map.of();
+  private boolean anew;
+  private final boolean made;
   private final FileChannel lock;
 
   /**
    * The folder of a configuration, where its training begins or goes on.
    *
-   * @param resume whether it goes on from the checkpoints that are there; if not, an earlier
-   *     training is moved into a folder of its own below, and nothing of it is lost
-   * @param warn hears a line of what was moved
+   * @param resume whether it goes on from the checkpoints that are there; if not, {@link #resume}
+   *     moves an earlier training into a folder of its own below, and nothing of it is lost
    * @throws TrainException if it cannot be used
    */
-  public static Checkpoints of(TrainConfig config, boolean resume, Consumer<String> warn) {
+  public static Checkpoints of(TrainConfig config, boolean resume) {
+    Map<String, String> settings = Settings.of(config);
     var checkpoints = new Checkpoints(config.checkpoint().dir(), config.checkpoint().keep());
-    try {
-      checkpoints.require(Settings.of(config));
-      if (!resume && !checkpoints.steps().isEmpty()) {
-        warn.accept(
-            "starting anew, for there is no --resume; the training that was in "
-                + checkpoints.folder + " is in " + checkpoints.setAside() + " now");
-      }
-      return checkpoints;
-    } catch (IOException e) {
-      checkpoints.close();
-      throw new TrainException(
-          "checkpoint.dir: " + checkpoints.folder + ": " + reason(e), e);
-    } catch (RuntimeException | Error e) {
-      checkpoints.close();
-      throw e;
-    }
+    checkpoints.require(settings);
+    checkpoints.anew = !resume;
+    return checkpoints;
   }
 
-  /** Moves all that a training made, but for the shards of its data, which serve the next too. */
   private Path setAside() throws IOException {
     int number = 1;
     while (Files.exists(folder.resolve(BEFORE + number))) {
       number++;
     }
     Path aside = Files.createDirectory(folder.resolve(BEFORE + number));
-    for (Path path :
-        list(name -> !name.equals(LOCK) && !name.equals(DATA) && !name.startsWith(BEFORE))) {
+    for (Path path : list(name -> OWN.matcher(name).matches())) {
       Files.move(path, aside.resolve(path.getFileName()));
     }
     return aside;
@@ -119,6 +113,7 @@ public final class Checkpoints implements AutoCloseable {
   Checkpoints(Path folder, int keep) {
     this.folder = folder;
     this.keep = keep;
+    made = !Files.exists(folder);
     try {
       Files.createDirectories(folder);
       lock =
@@ -132,7 +127,7 @@ public final class Checkpoints implements AutoCloseable {
         throw new TrainException(
             "checkpoint.dir: " + folder + ": another training uses it; wait for it or use another");
       }
-      for (Path part : list(name -> name.endsWith(PART))) {
+      for (Path part : list(name -> HALF.matcher(name).matches())) {
         delete(part);
       }
     } catch (IOException e) {
@@ -215,31 +210,64 @@ public final class Checkpoints implements AutoCloseable {
   }
 
   /**
-   * Goes on from the newest whole checkpoint.
+   * Goes on from the newest whole checkpoint, or, of a training that begins anew, moves those that
+   * are there out of its way. It is called when all else is known to be good.
    *
-   * @param warn hears a line for each newer one that is not whole
-   * @return the steps done, or empty if there is no checkpoint
+   * @param warn hears what became of checkpoints, a line each; newer ones that are not whole get
+   *     another name
+   * @return the steps done, or empty if the training begins
    * @throws TrainException if none is whole, or it belongs to other settings
    */
   Optional<Long> resume(Parameters parameters, TrainingReplay replay, Consumer<String> warn) {
-    List<Long> steps = steps();
-    for (long step : steps) {
+    try {
+      return anew ? begin(warn) : newest(parameters, replay, warn);
+    } catch (IOException e) {
+      throw new TrainException("checkpoint.dir: " + folder + ": " + reason(e), e);
+    }
+  }
+
+  private Optional<Long> begin(Consumer<String> warn) throws IOException {
+    if (!steps().isEmpty()) {
+      warn.accept(
+          "starting anew, for there is no --resume; the training that was in " + folder
+              + " is in " + setAside() + " now");
+    }
+    return Optional.empty();
+  }
+
+  private Optional<Long> newest(
+      Parameters parameters, TrainingReplay replay, Consumer<String> warn) throws IOException {
+    Map<Long, String> damaged = new LinkedHashMap<>();
+    for (long step : steps()) {
       try {
         checkSums(path(step));
         read(step, parameters, replay);
-        return Optional.of(step);
       } catch (FormatException e) {
-        warn.accept(
-            "checkpoint " + path(step) + " is damaged, so the one before it is used: "
-                + e.getMessage());
+        damaged.put(step, e.getMessage());
+        continue;
       }
+      for (var each : damaged.entrySet()) {
+        Path moved = putAway(path(each.getKey()));
+        warn.accept(
+            path(each.getKey()) + " is damaged, so " + path(step).getFileName()
+                + " is used; it is " + moved.getFileName() + " now: " + each.getValue());
+      }
+      return Optional.of(step);
     }
-    if (!steps.isEmpty()) {
+    if (!damaged.isEmpty()) {
       throw new TrainException(
-          "checkpoint.dir: " + folder
-              + ": no checkpoint in it is whole; remove them to start anew");
+          "checkpoint.dir: " + folder + ": no checkpoint in it is whole; without --resume the"
+              + " training starts anew: " + damaged.values().iterator().next());
     }
+    warn.accept("no checkpoint in " + folder + ": beginning at step 1");
     return Optional.empty();
+  }
+
+  /** Gives a damaged checkpoint a name under which nobody takes it for one that stands. */
+  private static Path putAway(Path checkpoint) throws IOException {
+    Path away = checkpoint.resolveSibling(checkpoint.getFileName() + DAMAGED);
+    delete(away);
+    return Files.move(checkpoint, away);
   }
 
   /** Reads one parameter's values after the other into the same memory. */
@@ -411,13 +439,17 @@ public final class Checkpoints implements AutoCloseable {
     };
   }
 
-  /** Gives the folder free for others. */
+  /** Gives the folder free for others; one made for a training that never began is removed. */
   @Override
   public void close() {
-    try {
-      lock.close();
+    try (lock) {
+      if (made && list(name -> !name.equals(LOCK) && !name.equals(DATA)).isEmpty()) {
+        Files.deleteIfExists(folder.resolve(DATA)); // fails where it holds shards
+        Files.delete(folder.resolve(LOCK));
+        Files.delete(folder);
+      }
     } catch (IOException _) {
-      // Nothing was written to it; the process's end frees the lock at the latest.
+      // Nothing was written to the lock; the process's end frees it at the latest.
     }
   }
 }

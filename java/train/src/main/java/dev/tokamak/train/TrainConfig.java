@@ -5,7 +5,9 @@ import dev.tokamak.backend.QuantType;
 import dev.tokamak.backend.train.TrainingShape.Arithmetic;
 import dev.tokamak.backend.train.Update.Optimizer;
 import dev.tokamak.train.ConfigKey.Weighted;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -200,6 +202,36 @@ public record TrainConfig(
    */
   public static TrainConfig of(Stage stage, Map<?, ?> values, String source) {
     return new ConfigReader(stage, new ConfigValues(source, values)).read();
+  }
+
+  /** The files that it reads, each with its key. */
+  Map<Path, String> inputs() {
+    Map<Path, String> inputs = new LinkedHashMap<>();
+    base.ifPresent(path -> inputs.put(path, "base"));
+    if (tokenizer.isPresent() && tokenizer.get() instanceof TokenizerOrigin.OfFile(Path path)) {
+      inputs.put(path, "tokenizer");
+    }
+    if (stage != Stage.GRPO || grpo.task != Task.ARITHMETIC) {
+      data.train.forEach(weighted -> inputs.put(weighted.file(), "data.train"));
+      data.valid.forEach(path -> inputs.put(path, "data.valid"));
+    }
+    data.template.ifPresent(path -> inputs.put(path, "data.template"));
+    return inputs;
+  }
+
+  /**
+   * Checks that the files that it reads are there.
+   *
+   * @throws ConfigException with the key of one that is not
+   */
+  public void requireFiles() {
+    inputs()
+        .forEach(
+            (path, key) -> {
+              if (!Files.exists(path)) {
+                throw new ConfigException(source, key, path + ": no such file");
+              }
+            });
   }
 
   /**

@@ -14,6 +14,7 @@ import dev.tokamak.model.Model;
 import dev.tokamak.model.ModelOptions;
 import dev.tokamak.model.TrainingModel;
 import dev.tokamak.model.WeightArray;
+import dev.tokamak.model.format.gguf.GgufWriter;
 import dev.tokamak.model.tokenizer.TokenKind;
 import dev.tokamak.model.tokenizer.Tokenizer;
 import dev.tokamak.train.data.ChatEncoder;
@@ -61,7 +62,7 @@ public final class Workshop implements AutoCloseable {
     this.base = base;
     this.checkpoints = checkpoints;
     model = base.model();
-    requireOutput(config.output());
+    requireOutput(config);
     // A pair is two sequences.
     int sequences = config.batch().sequences() * (config.stage() == Stage.DPO ? 2 : 1);
     int rows = Math.multiplyExact(sequences, config.batch().tokens());
@@ -80,14 +81,15 @@ public final class Workshop implements AutoCloseable {
   }
 
   /** Said now, and not when hours of training are done. */
-  private static void requireOutput(Path output) {
+  private static void requireOutput(TrainConfig config) {
+    Path output = config.output();
     try {
-      Files.createDirectories(output.toAbsolutePath().getParent());
+      if (!Files.isDirectory(output)) {
+        Files.createDirectories(output.toAbsolutePath().getParent());
+      }
+      GgufWriter.probe(output, config.inputs().keySet());
     } catch (IOException e) {
       throw new TrainException("output: " + output + ": " + Checkpoints.reason(e), e);
-    }
-    if (Files.isDirectory(output)) {
-      throw new TrainException("output: " + output + ": a folder, expected the name of a file");
     }
   }
 
@@ -118,7 +120,11 @@ public final class Workshop implements AutoCloseable {
     return Model.of(model, weights(), base.keys(), quiet);
   }
 
-  /** Goes on from the newest whole checkpoint; if there is none, with the weights as they are. */
+  /**
+   * Goes on from the newest whole checkpoint; if there is none, with the weights as they are. An
+   * earlier training that is not gone on with is moved aside, so this comes when nothing else may
+   * be wrong.
+   */
   public void resume() {
     done =
         checkpoints

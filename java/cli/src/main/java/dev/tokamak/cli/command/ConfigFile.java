@@ -56,10 +56,12 @@ final class ConfigFile {
     }
   }
 
-  /** The configuration of a stage. */
+  /** The configuration of a stage; the files that it names are there. */
   TrainConfig read(Stage stage) {
     try {
-      return TrainConfig.of(stage, values, source);
+      TrainConfig config = TrainConfig.of(stage, values, source);
+      config.requireFiles();
+      return config;
     } catch (ConfigException e) {
       Optional<Integer> line = lineOf(e.path());
       throw line.isPresent() ? e.atLine(line.get()) : e;

@@ -29,7 +29,7 @@ public final class Dpo {
       boolean resume,
       Backends.Options options,
       TrainListener listener) {
-    try (var checkpoints = Checkpoints.of(config, resume, TrainEvent.warnings(listener));
+    try (var checkpoints = Checkpoints.of(config, resume);
         var base = new Base(config);
         var data =
             new TrainingData(
@@ -38,11 +38,11 @@ public final class Dpo {
       shop.load();
       var reference =
           shop.logProbabilities(data.training(), data.validation(), data.validationBatches());
-      shop.resume();
 
       var loss = new DirectPreference(config.dpo().beta(), config.dpo().nll(), reference);
       shop.validate(loss, data.validation(), data.validationBatches());
       shop.sample(shop.questions());
+      shop.resume();
 
       shop.train(data.training(), loss);
       shop.write();

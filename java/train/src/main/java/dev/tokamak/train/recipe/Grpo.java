@@ -8,7 +8,6 @@ import dev.tokamak.train.PolicyGradient;
 import dev.tokamak.train.Problems;
 import dev.tokamak.train.Rollouts;
 import dev.tokamak.train.TrainConfig;
-import dev.tokamak.train.TrainEvent;
 import dev.tokamak.train.TrainListener;
 import dev.tokamak.train.Workshop;
 import dev.tokamak.train.data.QuestionFiles;
@@ -36,7 +35,7 @@ public final class Grpo {
           case ARITHMETIC -> new Problems.Sums(config.grpo().largest(), config.seed());
           case PATTERN, WORDS -> QuestionFiles.read(config);
         };
-    try (var checkpoints = Checkpoints.of(config, resume, TrainEvent.warnings(listener));
+    try (var checkpoints = Checkpoints.of(config, resume);
         var base = new Base(config);
         var arena = Arena.ofConfined();
         var shop = new Workshop(config, options, listener, base, checkpoints)) {
@@ -45,10 +44,9 @@ public final class Grpo {
           new PolicyGradient(
               config.grpo().clip(), config.grpo().kl(), config.grpo().updates());
       var answers = new Rollouts(config, shop, problems, loss, arena);
-      shop.resume();
-
       answers.validate();
       shop.sample(shop.questions());
+      shop.resume();
 
       shop.train(answers, loss);
       shop.write();

@@ -26,18 +26,17 @@ public final class Pretrain {
       boolean resume,
       Backends.Options options,
       TrainListener listener) {
-    try (var checkpoints = Checkpoints.of(config, resume, TrainEvent.warnings(listener));
+    try (var checkpoints = Checkpoints.of(config, resume);
         var base = new Base(config);
         var data =
             new TrainingData(
                 config, base.tokenizer(), base.chat(), TrainEvent.warnings(listener));
         var shop = new Workshop(config, options, listener, base, checkpoints)) {
       shop.load();
-      shop.resume();
-
       var loss = new CrossEntropy();
       shop.validate(loss, data.validation(), data.validationBatches());
       shop.sample(shop.beginnings());
+      shop.resume();
 
       shop.train(data.training(), loss);
       shop.write();
