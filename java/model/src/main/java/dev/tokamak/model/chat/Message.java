@@ -57,12 +57,18 @@ public record Message(Map<String, Object> fields) {
     }
     var checked = new ArrayList<Message>(list.size());
     for (int i = 0; i < list.size(); i++) {
-      checked.add(checked("messages[" + i + "]", list.get(i)));
+      checked.add(parse("messages[" + i + "]", list.get(i)));
     }
     return List.copyOf(checked);
   }
 
-  private static Message checked(String place, Object value) {
+  /**
+   * A message out of a parsed JSON object.
+   *
+   * @param place of it, as {@code messages[3]}
+   * @throws IllegalArgumentException that names what is not as it should be
+   */
+  public static Message parse(String place, Object value) {
     if (!(value instanceof Map<?, ?> map)) {
       throw wrong(place, "expected an object, found " + kind(value));
     }

@@ -2,15 +2,14 @@
 package dev.tokamak.train.data;
 
 import dev.tokamak.model.chat.ChatTemplate;
+import dev.tokamak.model.chat.Message;
 import dev.tokamak.model.format.FormatException;
 import dev.tokamak.model.tokenizer.Tokenizer;
-import dev.tokamak.train.data.Conversation.Message;
+import dev.tokamak.train.data.Conversation.Turn;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
-import java.util.Map;
-import java.util.Optional;
 
 /**
  * Makes tokens of conversations and marks those that are to be learned: what the assistant says, to
@@ -37,12 +36,12 @@ public final class ChatEncoder {
    * the last one, one for each turn that is to be learned.
    */
   List<Marked> encode(Conversation conversation) {
-    List<Message> messages = conversation.messages();
-    String whole = render(conversation, messages.size(), false);
+    List<Turn> turns = conversation.turns();
+    String whole = render(conversation, turns.size(), false);
     var stretches = new ArrayList<Stretch>();
     int done = 0;
-    for (int i = 0; i < messages.size(); i++) {
-      if (messages.get(i).learned()) {
+    for (int i = 0; i < turns.size(); i++) {
+      if (turns.get(i).learned()) {
         String prompt = render(conversation, i, true);
         String answered = render(conversation, i + 1, false);
         if (!whole.startsWith(answered) || !answered.startsWith(prompt)
@@ -59,8 +58,8 @@ public final class ChatEncoder {
 
   private List<Marked> turnByTurn(Conversation conversation) {
     var sequences = new ArrayList<Marked>();
-    for (int i = 0; i < conversation.messages().size(); i++) {
-      if (conversation.messages().get(i).learned()) {
+    for (int i = 0; i < conversation.turns().size(); i++) {
+      if (conversation.turns().get(i).learned()) {
         String prompt = render(conversation, i, true);
         String answered = render(conversation, i + 1, false);
         if (!answered.startsWith(prompt)) {
@@ -81,8 +80,8 @@ public final class ChatEncoder {
 
   /** The first messages as text. */
   private String render(Conversation conversation, int count, boolean answer) {
-    List<Map<String, Object>> messages =
-        conversation.messages().stream().limit(count).map(Message::fields).toList();
+    List<Message> messages =
+        conversation.turns().stream().limit(count).map(Turn::message).toList();
     return format.render(messages, conversation.tools(), answer);
   }
 
@@ -121,8 +120,7 @@ public final class ChatEncoder {
   /** The tokens before the answer to a user's question. */
   public static int[] question(Tokenizer tokenizer, ChatFormat format, String text) {
     String prompt =
-        format.render(
-            List.of(Map.of("role", "user", "content", text)), Optional.empty(), true);
+        format.render(List.of(Message.of(Conversation.USER, text)), List.of(), true);
     return new ChatEncoder(tokenizer, format).ids(prompt, true);
   }
 

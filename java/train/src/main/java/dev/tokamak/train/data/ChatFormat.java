@@ -2,14 +2,12 @@
 package dev.tokamak.train.data;
 
 import dev.tokamak.model.chat.ChatTemplate;
+import dev.tokamak.model.chat.Message;
 import dev.tokamak.model.tokenizer.Tokenizer;
 import java.time.Clock;
 import java.time.Instant;
 import java.time.ZoneOffset;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
-import java.util.Optional;
 
 /** How a conversation becomes the text that a model learns: a chat template, with its source. */
 public final class ChatFormat {
@@ -51,16 +49,11 @@ public final class ChatFormat {
   /**
    * The text of some messages.
    *
-   * @param messages each with {@code role} and {@code content} at least
+   * @param tools as OpenAI describes them, or none
    * @param answer whether the assistant's answer is to follow
    * @throws dev.tokamak.model.jinja.TemplateException if the template refuses them
    */
-  public String render(
-      List<Map<String, Object>> messages, Optional<Object> tools, boolean answer) {
-    Map<String, Object> variables = new HashMap<>();
-    variables.put("messages", messages);
-    tools.ifPresent(some -> variables.put("tools", some));
-    variables.put("add_generation_prompt", answer);
-    return template.render(variables, CLOCK);
+  public String render(List<Message> messages, List<?> tools, boolean answer) {
+    return template.render(messages, tools, answer, CLOCK);
   }
 }

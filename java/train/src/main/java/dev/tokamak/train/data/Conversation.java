@@ -1,38 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.train.data;
 
+import dev.tokamak.model.chat.Message;
 import dev.tokamak.model.format.FormatException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 
 /**
  * A conversation to learn from: an optional system message, then user and assistant in turn; an
  * assistant that calls tools is answered by tool messages, and goes on.
  *
  * @param place file and line, for messages
- * @param tools as OpenAI describes them, for the template
+ * @param tools as OpenAI describes them, for the template; none, if it is empty
  */
-public record Conversation(String place, List<Message> messages, Optional<Object> tools) {
+public record Conversation(String place, List<Turn> turns, List<?> tools) {
 
   /**
    * One message.
    *
-   * @param fields all of it, for the template; {@code content} is a text, empty where there is none
+   * @param message all of it, for the template; its {@code content} is a text, empty where there is
+   *     none, or null beside calls of tools
    * @param learned whether it is to be learned: an assistant's, unless its {@code weight} is 0
    */
-  public record Message(String role, Map<String, Object> fields, boolean learned) {
-    static Message of(String role, String content) {
-      var fields = new LinkedHashMap<String, Object>();
-      fields.put("role", role);
-      fields.put("content", content);
-      return new Message(role, fields, role.equals(ASSISTANT));
+  public record Turn(Message message, boolean learned) {
+    static Turn of(String role, String content) {
+      return new Turn(Message.of(role, content), role.equals(ASSISTANT));
     }
 
+    String role() {
+      return message.role();
+    }
+
+    /** What is said; empty beside calls. */
     String content() {
-      return (String) fields.get("content");
+      return message.content().orElse("");
+    }
+
+    /** The tools that it calls, each with a function that has a name. */
+    List<?> calls() {
+      return message.fields().get("tool_calls") instanceof List<?> calls ? calls : List.of();
     }
   }
 
@@ -44,36 +52,47 @@ public record Conversation(String place, List<Message> messages, Optional<Object
 
   /**
    * The conversation of a line: {@code messages} in OpenAI's shape, or {@code instruction}, {@code
-   * input} (optional) and {@code output}; {@code system} may stand beside both.
+   * input} (optional) and {@code output}; {@code system} and {@code tools} may stand
+   * beside both.
    *
    * @throws FormatException if it is neither, a role is unknown or out of order, or nothing is to be
    *     learned
    */
   static Conversation of(JsonObject line) {
-    Optional<Object> tools = Optional.ofNullable(line.fields().get("tools"));
     if (line.has("messages")) {
-      List<Message> messages = messages(line, "messages");
-      ordered(line.place(), messages);
-      return learnable(new Conversation(line.place(), withSystem(line, messages), tools));
+      List<Turn> turns = turns(line, "messages");
+      ordered(line.place(), turns);
+      return learnable(new Conversation(line.place(), withSystem(line, turns), tools(line)));
     }
     if (line.has("instruction")) {
-      List<Message> messages = new ArrayList<>(instruction(line));
+      List<Turn> turns = new ArrayList<>(instruction(line));
       String output = line.text("output");
       if (output.isBlank()) {
         throw line.wrong("\"output\" is empty: there is nothing to learn");
       }
-      messages.add(Message.of(ASSISTANT, output));
-      return new Conversation(line.place(), withSystem(line, messages), tools);
+      turns.add(Turn.of(ASSISTANT, output));
+      return new Conversation(line.place(), withSystem(line, turns), tools(line));
     }
     throw line.wrong(
         "no conversation: expected {\"messages\": […]} or {\"instruction\": …, \"output\": …},"
             + " found an object of " + line.names());
   }
 
+  /** Tools of a line: a list of objects, or a text of JSON that is one. */
+  static List<?> tools(JsonObject line) {
+    if (!line.has("tools")) {
+      return List.of();
+    }
+    List<?> tools = line.listOrJson("tools");
+    if (!tools.stream().allMatch(tool -> tool instanceof Map)) {
+      throw line.wrong("\"tools\": expected a list of objects");
+    }
+    return tools;
+  }
+
   private static Conversation learnable(Conversation conversation) {
-    if (conversation.messages.stream().noneMatch(Message::learned)) {
-      boolean any =
-          conversation.messages.stream().anyMatch(message -> message.role.equals(ASSISTANT));
+    if (conversation.turns.stream().noneMatch(Turn::learned)) {
+      boolean any = conversation.turns.stream().anyMatch(turn -> turn.role().equals(ASSISTANT));
       throw new FormatException(
           conversation.place
               + (any
@@ -84,20 +103,20 @@ public record Conversation(String place, List<Message> messages, Optional<Object
   }
 
   /** The question of a line with an instruction. */
-  static List<Message> instruction(JsonObject line) {
+  static List<Turn> instruction(JsonObject line) {
     String instruction = line.text("instruction");
     String input = line.optionalText("input").orElse("");
     String question = input.isBlank() ? instruction : instruction + "\n\n" + input;
     if (question.isBlank()) {
       throw line.wrong("\"instruction\" is empty");
     }
-    return List.of(Message.of(USER, question));
+    return List.of(Turn.of(USER, question));
   }
 
   /** Messages behind the system message that stands beside them, if there is one. */
-  static List<Message> withSystem(JsonObject line, List<Message> messages) {
+  static List<Turn> withSystem(JsonObject line, List<Turn> messages) {
     String system = line.optionalText(SYSTEM).orElse("");
-    Message first = messages.getFirst();
+    Turn first = messages.getFirst();
     if (system.isBlank() || first.role().equals(SYSTEM) && first.content().equals(system)) {
       return messages;
     }
@@ -105,25 +124,25 @@ public record Conversation(String place, List<Message> messages, Optional<Object
       throw line.wrong("\"system\" is not what the system message says");
     }
     var all = new ArrayList<>(messages);
-    all.addFirst(Message.of(SYSTEM, system));
+    all.addFirst(Turn.of(SYSTEM, system));
     return all;
   }
 
   /** A list of messages, each checked by itself. */
-  static List<Message> messages(JsonObject line, String name) {
+  static List<Turn> turns(JsonObject line, String name) {
     List<?> list = line.list(name);
     if (list.isEmpty()) {
       throw line.wrong("\"" + name + "\" is empty, expected messages");
     }
-    var messages = new ArrayList<Message>();
+    var turns = new ArrayList<Turn>();
     for (int i = 0; i < list.size(); i++) {
-      messages.add(message(line, name + "[" + i + "]", list.get(i)));
+      turns.add(turn(line, name + "[" + i + "]", list.get(i)));
     }
-    return messages;
+    return turns;
   }
 
   /** One message. */
-  static Message message(JsonObject line, String name, Object value) {
+  static Turn turn(JsonObject line, String name, Object value) {
     if (!(value instanceof Map<?, ?> found)) {
       throw line.wrong(name + ": expected {\"role\": …, \"content\": …}");
     }
@@ -135,21 +154,26 @@ public record Conversation(String place, List<Message> messages, Optional<Object
       throw line.wrong(
           name + ": role \"" + role + "\" is unknown: expected system, user, assistant or tool");
     }
-    var fields = new LinkedHashMap<String, Object>();
-    found.forEach((key, field) -> fields.put((String) key, field));
+    var fields = new LinkedHashMap<Object, Object>(found);
     fields.put("role", role);
-    String content = content(line, name, found.get("content"));
     boolean calls = found.get("tool_calls") instanceof List<?> list && !list.isEmpty();
-    if (content.isBlank() && role.equals(ASSISTANT) && !calls) {
-      throw line.wrong(name + ": an assistant message without content: there is nothing to learn");
+    if (found.get("content") != null || !calls) {
+      fields.put("content", content(line, name, found.get("content")));
     }
-    fields.put("content", content);
     Object weight = fields.remove("weight");
     if (weight != null && !Long.valueOf(0).equals(weight) && !Long.valueOf(1).equals(weight)) {
       throw line.wrong(name + ": weight " + weight + ", expected 0 or 1");
     }
-    return new Message(
-        role, fields, role.equals(ASSISTANT) && !Long.valueOf(0).equals(weight));
+    Message message;
+    try {
+      message = Message.parse(name, fields);
+    } catch (IllegalArgumentException e) {
+      throw line.wrong(e.getMessage());
+    }
+    if (role.equals(ASSISTANT) && !calls && message.content().orElse("").isBlank()) {
+      throw line.wrong(name + ": an assistant message without content: there is nothing to learn");
+    }
+    return new Turn(message, role.equals(ASSISTANT) && !Long.valueOf(0).equals(weight));
   }
 
   /** A text, or the texts of OpenAI's content parts, one behind the other. */
@@ -178,16 +202,16 @@ public record Conversation(String place, List<Message> messages, Optional<Object
    *
    * @throws FormatException that names the first message out of order
    */
-  static void ordered(String place, List<Message> messages) {
+  static void ordered(String place, List<Turn> turns) {
     String before = "";
-    for (int i = 0; i < messages.size(); i++) {
-      String role = messages.get(i).role();
+    for (int i = 0; i < turns.size(); i++) {
+      String role = turns.get(i).role();
       List<String> expected =
           switch (before) {
             case "" -> List.of(SYSTEM, USER);
             case SYSTEM -> List.of(USER);
             case USER -> List.of(ASSISTANT);
-            case ASSISTANT -> calls(messages.get(i - 1)) ? List.of(TOOL) : List.of(USER);
+            case ASSISTANT -> turns.get(i - 1).calls().isEmpty() ? List.of(USER) : List.of(TOOL);
             default -> List.of(TOOL, ASSISTANT); // behind a tool's answer
           };
       if (!expected.contains(role)) {
@@ -199,7 +223,7 @@ public record Conversation(String place, List<Message> messages, Optional<Object
       before = role;
     }
     if (!before.equals(ASSISTANT)) {
-      boolean none = messages.stream().noneMatch(message -> message.role().equals(ASSISTANT));
+      boolean none = turns.stream().noneMatch(turn -> turn.role().equals(ASSISTANT));
       throw new FormatException(
           place
               + (none
@@ -207,9 +231,5 @@ public record Conversation(String place, List<Message> messages, Optional<Object
                   : ": roles out of order: the last message is " + before
                       + ", expected assistant"));
     }
-  }
-
-  private static boolean calls(Message message) {
-    return message.fields().get("tool_calls") instanceof List<?> list && !list.isEmpty();
   }
 }

@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Function;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
@@ -30,15 +31,23 @@ record JsonObject(String place, Map<String, Object> fields) {
    * @throws FormatException if the line is not one JSON object
    */
   static JsonObject parse(String place, String line) {
-    try (JsonParser parser = FACTORY.createParser(ObjectReadContext.empty(), line)) {
-      if (parser.nextToken() != JsonToken.START_OBJECT) {
-        throw new FormatException(place + ": expected a JSON object, found " + first(line));
+    return new JsonObject(
+        place,
+        only(place, line, JsonToken.START_OBJECT, "object", parser -> object(place, parser, 0)));
+  }
+
+  /** A text's one value, which is an object or a list. */
+  private static <T> T only(
+      String place, String text, JsonToken start, String kind, Function<JsonParser, T> reader) {
+    try (JsonParser parser = FACTORY.createParser(ObjectReadContext.empty(), text)) {
+      if (parser.nextToken() != start) {
+        throw new FormatException(place + ": expected a JSON " + kind + ", found " + first(text));
       }
-      Map<String, Object> fields = object(place, parser, 0);
+      T value = reader.apply(parser);
       if (parser.nextToken() != null) {
         throw new FormatException(place + ": more than one JSON value");
       }
-      return new JsonObject(place, fields);
+      return value;
     } catch (JacksonException e) {
       throw new FormatException(
           place + ": not JSON: " + problem(e) + " (column "
@@ -73,13 +82,7 @@ record JsonObject(String place, Map<String, Object> fields) {
     }
     return switch (parser.currentToken()) {
       case START_OBJECT -> object(place, parser, depth);
-      case START_ARRAY -> {
-        var list = new ArrayList<Object>();
-        while (parser.nextToken() != JsonToken.END_ARRAY) {
-          list.add(value(place, parser, depth + 1));
-        }
-        yield list;
-      }
+      case START_ARRAY -> list(place, parser, depth);
       case VALUE_STRING -> parser.getString();
       case VALUE_TRUE -> true;
       case VALUE_FALSE -> false;
@@ -92,6 +95,14 @@ record JsonObject(String place, Map<String, Object> fields) {
       case VALUE_NULL -> null;
       default -> throw new FormatException(place + ": unexpected " + parser.currentToken());
     };
+  }
+
+  private static List<Object> list(String place, JsonParser parser, int depth) {
+    var list = new ArrayList<Object>();
+    while (parser.nextToken() != JsonToken.END_ARRAY) {
+      list.add(value(place, parser, depth + 1));
+    }
+    return list;
   }
 
   boolean has(String name) {
@@ -127,6 +138,18 @@ record JsonObject(String place, Map<String, Object> fields) {
       return list;
     }
     throw wrong("\"" + name + "\" is no list");
+  }
+
+  /**
+   * A list, or a text of JSON that is one, as many data sets have lists of objects.
+   *
+   * @throws FormatException if it is something else
+   */
+  List<?> listOrJson(String name) {
+    String at = place + ": \"" + name + "\"";
+    return fields.get(name) instanceof String text
+        ? only(at, text, JsonToken.START_ARRAY, "list", parser -> list(at, parser, 0))
+        : list(name);
   }
 
   FormatException wrong(String problem) {

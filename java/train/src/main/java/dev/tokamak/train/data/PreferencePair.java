@@ -2,11 +2,10 @@
 package dev.tokamak.train.data;
 
 import dev.tokamak.model.format.FormatException;
-import dev.tokamak.train.data.Conversation.Message;
+import dev.tokamak.train.data.Conversation.Turn;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 
 /**
  * Two conversations with one beginning, of which the first one's end is preferred.
@@ -30,11 +29,11 @@ public record PreferencePair(String place, Conversation chosen, Conversation rej
           "no preference: expected {\"prompt\": …, \"chosen\": …, \"rejected\": …}, found an"
               + " object of " + line.names());
     }
-    List<Message> prompt = prompt(line);
+    List<Turn> prompt = prompt(line);
     Conversation chosen = conversation(line, "chosen", prompt);
     Conversation rejected = conversation(line, "rejected", prompt);
-    List<Message> one = chosen.messages();
-    List<Message> other = rejected.messages();
+    List<Turn> one = chosen.turns();
+    List<Turn> other = rejected.turns();
     for (int i = 0; i < Math.max(one.size(), other.size()) - 1; i++) {
       if (i >= Math.min(one.size(), other.size()) - 1 || !one.get(i).equals(other.get(i))) {
         throw line.wrong(
@@ -47,31 +46,31 @@ public record PreferencePair(String place, Conversation chosen, Conversation rej
 
   /** Whether both are the same: real data has such pairs, and there is nothing to prefer. */
   boolean isTie() {
-    return chosen.messages().equals(rejected.messages());
+    return chosen.turns().equals(rejected.turns());
   }
 
   /** What stands before both answers; empty where the line does not say. */
-  private static List<Message> prompt(JsonObject line) {
+  private static List<Turn> prompt(JsonObject line) {
     return switch (line.fields().get("prompt")) {
-      case List<?> list -> list.isEmpty() ? List.of() : Conversation.messages(line, "prompt");
+      case List<?> list -> list.isEmpty() ? List.of() : Conversation.turns(line, "prompt");
       case String text ->
-          text.isBlank() ? List.of() : List.of(Message.of(Conversation.USER, text));
+          text.isBlank() ? List.of() : List.of(Turn.of(Conversation.USER, text));
       case null -> line.has("instruction") ? Conversation.instruction(line) : List.of();
       default -> throw line.wrong("\"prompt\" is neither a text nor messages");
     };
   }
 
-  private static Conversation conversation(JsonObject line, String name, List<Message> prompt) {
+  private static Conversation conversation(JsonObject line, String name, List<Turn> prompt) {
     Object answer = line.fields().get(name);
-    List<Message> said =
+    List<Turn> said =
         switch (answer) {
           case String text when text.isBlank() -> throw line.wrong("\"" + name + "\" is empty");
-          case String text -> List.of(Message.of(Conversation.ASSISTANT, text));
-          case List<?> _ -> Conversation.messages(line, name);
-          case Map<?, ?> _ -> List.of(Conversation.message(line, name, answer));
+          case String text -> List.of(Turn.of(Conversation.ASSISTANT, text));
+          case List<?> _ -> Conversation.turns(line, name);
+          case Map<?, ?> _ -> List.of(Conversation.turn(line, name, answer));
           default -> throw line.wrong("\"" + name + "\" is neither a text nor messages");
         };
-    var messages = new ArrayList<Message>();
+    var turns = new ArrayList<Turn>();
     if (List.of(Conversation.SYSTEM, Conversation.USER).contains(said.getFirst().role())) {
       requireBeginning(line, name, prompt, said);
     } else if (prompt.isEmpty()) {
@@ -80,24 +79,22 @@ public record PreferencePair(String place, Conversation chosen, Conversation rej
               ? "\"prompt\" is empty"
               : "no \"prompt\": expected a text or messages");
     } else {
-      messages.addAll(prompt);
+      turns.addAll(prompt);
     }
-    messages.addAll(said);
-    Conversation.ordered(line.place() + ": " + name, messages);
+    turns.addAll(said);
+    Conversation.ordered(line.place() + ": " + name, turns);
     // Only the last message differs; what came before is the same conversation.
-    var learned = new ArrayList<Message>();
-    for (Message message : Conversation.withSystem(line, messages)) {
-      learned.add(new Message(message.role(), message.fields(), false));
+    var learned = new ArrayList<Turn>();
+    for (Turn turn : Conversation.withSystem(line, turns)) {
+      learned.add(new Turn(turn.message(), false));
     }
-    Message last = learned.removeLast();
-    learned.add(new Message(last.role(), last.fields(), true));
-    return new Conversation(
-        line.place(), learned, Optional.ofNullable(line.fields().get("tools")));
+    learned.add(new Turn(learned.removeLast().message(), true));
+    return new Conversation(line.place(), learned, Conversation.tools(line));
   }
 
   /** A whole conversation repeats the prompt that stands beside it. */
   private static void requireBeginning(
-      JsonObject line, String name, List<Message> prompt, List<Message> said) {
+      JsonObject line, String name, List<Turn> prompt, List<Turn> said) {
     boolean listed = line.fields().get("prompt") instanceof List;
     if (listed && !said.subList(0, Math.min(prompt.size(), said.size())).equals(prompt)) {
       throw line.wrong("\"" + name + "\" is a whole conversation, but does not begin as \"prompt\"");
@@ -110,11 +107,11 @@ public record PreferencePair(String place, Conversation chosen, Conversation rej
   }
 
   /** What the user said last. */
-  private static String asked(List<Message> said) {
+  private static String asked(List<Turn> said) {
     return said.stream()
-        .filter(message -> message.role().equals(Conversation.USER))
+        .filter(turn -> turn.role().equals(Conversation.USER))
         .reduce((_, last) -> last)
-        .map(message -> message.content().strip())
+        .map(turn -> turn.content().strip())
         .orElse("");
   }
 }
