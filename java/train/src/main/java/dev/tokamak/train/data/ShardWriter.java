@@ -3,6 +3,7 @@ package dev.tokamak.train.data;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
@@ -135,7 +136,7 @@ final class ShardWriter implements AutoCloseable {
       ByteBuffer header = ByteBuffer.allocate(TokenShard.HEADER).order(ByteOrder.LITTLE_ENDIAN);
       header.putLong(TokenShard.MAGIC).putInt(TokenShard.VERSION).putInt(width);
       header.putLong(sequences).putLong(written).putLong(bytes).putLong(cut).putLong(left);
-      header.putLong(key).flip();
+      header.putLong(key).putLong(checksum()).flip();
       channel.position(0);
       write(header, channel);
       channel.force(true);
@@ -143,6 +144,14 @@ final class ShardWriter implements AutoCloseable {
       Files.move(unfinished, path, StandardCopyOption.ATOMIC_MOVE);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
+    }
+  }
+
+  private long checksum() throws IOException {
+    long length = channel.size() - TokenShard.HEADER;
+    try (Arena arena = Arena.ofConfined()) {
+      return TokenShard.checksum(
+          channel.map(FileChannel.MapMode.READ_ONLY, TokenShard.HEADER, length, arena));
     }
   }
 

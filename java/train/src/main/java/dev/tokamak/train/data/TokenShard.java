@@ -13,12 +13,16 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.BitSet;
+import java.util.zip.CRC32C;
 
 /** Sequences of tokens in a memory-mapped file; the package's page has its layout. */
 final class TokenShard implements AutoCloseable {
   static final long MAGIC = 0x44524148534d4b54L; // "TKMSHARD", little-endian
-  static final int VERSION = 1;
-  static final int HEADER = 64;
+  static final int VERSION = 2;
+  static final int HEADER = 72;
+
+  private static final int CHECKSUM = 64; // its offset
+  private static final long CHUNK = 1 << 30;
 
   /** The bit of a token that is to be predicted. */
   static final int MARK = 1 << 31;
@@ -92,7 +96,7 @@ final class TokenShard implements AutoCloseable {
    * Opens a shard that {@link #stands}.
    *
    * @param vocabulary that tokens must be below
-   * @throws FormatException if its sequences are not in order
+   * @throws FormatException if it is not what was written
    */
   static TokenShard open(Path path, int vocabulary) {
     TokenShard shard;
@@ -100,6 +104,10 @@ final class TokenShard implements AutoCloseable {
       shard = new TokenShard(path, vocabulary);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
+    }
+    MemorySegment body = shard.file.asSlice(HEADER);
+    if (checksum(body) != shard.file.get(LONG, CHECKSUM)) {
+      throw shard.damaged();
     }
     for (long i = 0; i < shard.sequences; i++) {
       if (shard.start(i) > shard.start(i + 1)) {
@@ -110,6 +118,15 @@ final class TokenShard implements AutoCloseable {
       throw shard.damaged();
     }
     return shard;
+  }
+
+  /** CRC-32C of all that is behind the header. */
+  static long checksum(MemorySegment body) {
+    var sum = new CRC32C();
+    for (long at = 0; at < body.byteSize(); at += CHUNK) {
+      sum.update(body.asSlice(at, Math.min(CHUNK, body.byteSize() - at)).asByteBuffer());
+    }
+    return sum.getValue();
   }
 
   private FormatException damaged() {

@@ -13,7 +13,7 @@
  * <pre>
  * offset  size          what
  * 0       8             "TKMSHARD"
- * 8       4             version, 1
+ * 8       4             version, 2
  * 12      4             bytes of a token: 2, or 4 where tokens carry a mark
  * 16      8             sequences s
  * 24      8             tokens t
@@ -21,7 +21,8 @@
  * 40      8             sequences that were cut at their end
  * 48      8             sequences or pairs left out: nothing to learn from was left
  * 56      8             sources, tokenizer and settings: the name's part
- * 64      t * width     tokens; of width 4, bit 31 marks those that are predicted
+ * 64      8             CRC-32C of all that follows
+ * 72      t * width     tokens; of width 4, bit 31 marks those that are predicted
  * …       to 8          zero
  * …       (s + 1) * 8   where each sequence begins, in tokens; then t
  * </pre>
