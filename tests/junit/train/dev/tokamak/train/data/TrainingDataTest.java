@@ -216,6 +216,23 @@ class TrainingDataTest {
   }
 
   @Test
+  void aShardOfOtherTokensIsNotLearnedFrom() throws IOException {
+    Map<String, Object> data = Map.of("train", file("a.txt", stories(10)), "valid", 0);
+    open(Stage.PRETRAIN, data, 8).close();
+    Path shard =
+        shards().keySet().stream().filter(p -> !p.toString().contains("held-out")).findFirst()
+            .orElseThrow();
+    byte[] bytes = Files.readAllBytes(shard);
+    bytes[100] ^= 1; // a token of the vocabulary again
+    Files.write(shard, bytes);
+    assertThatThrownBy(() -> open(Stage.PRETRAIN, data, 8))
+        .isInstanceOf(FormatException.class)
+        .hasMessageEndingWith(shard.getFileName() + ": damaged; delete it, and it is made again");
+    Files.delete(shard);
+    open(Stage.PRETRAIN, data, 8).close();
+  }
+
+  @Test
   void aBrokenFileLeavesNoShard() throws IOException {
     Path bad = folder.resolve("bad.txt");
     Files.write(bad, new byte[] {'a', (byte) 0xff});
@@ -328,6 +345,12 @@ class TrainingDataTest {
       }
     }
     assertThat(notes.getFirst()).contains("; left out: 1 pairs, ");
+    String tie = file("tie.jsonl", "{\"prompt\": \"T\", \"chosen\": \"A\", \"rejected\": \"A\"}");
+    assertThatThrownBy(() -> open(Stage.DPO, Map.of("train", tie, "valid", 0), 200))
+        .isInstanceOf(FormatException.class)
+        .hasMessage(
+            tie + ": nothing to learn from in the first 200 tokens (batch.tokens) of any pair, or"
+                + " both of its answers are the same");
   }
 
   @Test

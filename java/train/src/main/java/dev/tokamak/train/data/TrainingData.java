@@ -124,13 +124,19 @@ public final class TrainingData implements AutoCloseable {
           };
       if (shard.tokens() < 2 || sequences.items() == 0) {
         throw new FormatException(
-            file + ": nothing to learn from"
-                + (shard.leftOut() > 0
-                    ? " in the first " + batch.tokens() + " tokens (batch.tokens) of any sequence"
-                    : ": no " + (config.stage() == Stage.DPO ? "pairs" : "conversations")));
+            file + ": nothing to learn from" + reason(shard));
       }
       to.add(sequences);
       return sequences;
+    }
+
+    private String reason(TokenShard shard) {
+      boolean pairs = config.stage() == Stage.DPO;
+      if (shard.leftOut() == 0) {
+        return ": no " + (pairs ? "pairs" : "conversations");
+      }
+      return " in the first " + batch.tokens() + " tokens (batch.tokens) of any "
+          + (pairs ? "pair, or both of its answers are the same" : "sequence");
     }
   }
 

@@ -35,13 +35,17 @@ final class Utf8Source implements AutoCloseable {
   private boolean ended;
 
   /**
-   * @throws FormatException if the file is missing, empty, or no gzip though named so
+   * @throws FormatException if the file is missing, empty, a pipe or device, or no gzip though
+   *     named so
    */
   Utf8Source(Path file) {
     this.file = file;
     try {
       if (Files.isDirectory(file)) {
         throw new FormatException(file + ": is a folder, expected a file");
+      }
+      if (Files.exists(file) && !Files.isRegularFile(file)) { // a pipe's size is 0 too
+        throw new FormatException(file + ": is no regular file, expected one");
       }
       if (Files.size(file) == 0) {
         throw new FormatException(file + ": the file is empty, expected text");
