@@ -250,6 +250,10 @@ class RecipesTest {
     missing.put("data", with(missing.get("data"), "template", "none.jinja"));
     assertThatThrownBy(() -> run(Stage.SFT, missing, false))
         .hasMessage("test.yaml: data.template: none.jinja: none.jinja is missing");
+    Path latin = Files.write(folder.resolve("latin.jinja"), new byte[] {'a', (byte) 0xe9});
+    missing.put("data", with(missing.get("data"), "template", latin.toString()));
+    assertThatThrownBy(() -> run(Stage.SFT, missing, false))
+        .hasMessage("test.yaml: data.template: " + latin + ": not UTF-8");
   }
 
   @Test

@@ -13,6 +13,7 @@ import dev.tokamak.model.tokenizer.Tokenizer;
 import dev.tokamak.train.data.ChatFormat;
 import dev.tokamak.train.data.NewTokenizer;
 import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -89,6 +90,8 @@ public final class Base implements AutoCloseable {
       Path path = config.data().template().get();
       try {
         return Optional.of(new ChatFormat(path.toString(), Files.readString(path), tokenizer));
+      } catch (CharacterCodingException _) {
+        throw new ConfigException(config.source(), "data.template", path + ": not UTF-8");
       } catch (IOException e) {
         throw new ConfigException(
             config.source(), "data.template", path + ": " + Checkpoints.reason(e));

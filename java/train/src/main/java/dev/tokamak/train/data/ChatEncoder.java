@@ -4,6 +4,7 @@ package dev.tokamak.train.data;
 import dev.tokamak.model.chat.ChatTemplate;
 import dev.tokamak.model.chat.Message;
 import dev.tokamak.model.format.FormatException;
+import dev.tokamak.model.jinja.TemplateException;
 import dev.tokamak.model.tokenizer.Tokenizer;
 import dev.tokamak.train.data.Conversation.Turn;
 import java.util.ArrayList;
@@ -49,7 +50,7 @@ public final class ChatEncoder {
           return turnByTurn(conversation);
         }
         stretches.add(new Stretch(whole.substring(done, prompt.length()), false));
-        stretches.add(new Stretch(whole.substring(prompt.length(), answered.length()), true));
+        stretches.add(new Stretch(answer(conversation, prompt, answered), true));
         done = answered.length();
       }
     }
@@ -72,17 +73,32 @@ public final class ChatEncoder {
             encode(
                 List.of(
                     new Stretch(prompt, false),
-                    new Stretch(answered.substring(prompt.length()), true))));
+                    new Stretch(answer(conversation, prompt, answered), true))));
       }
     }
     return sequences;
+  }
+
+  /** What a turn writes behind its prompt. */
+  private static String answer(Conversation conversation, String prompt, String answered) {
+    if (answered.length() == prompt.length()) {
+      throw new FormatException(
+          conversation.place()
+              + ": the chat template writes nothing of what the assistant says; data.template"
+              + " gives another");
+    }
+    return answered.substring(prompt.length());
   }
 
   /** The first messages as text. */
   private String render(Conversation conversation, int count, boolean answer) {
     List<Message> messages =
         conversation.turns().stream().limit(count).map(Turn::message).toList();
-    return format.render(messages, conversation.tools(), answer);
+    try {
+      return format.render(messages, conversation.tools(), answer);
+    } catch (TemplateException e) {
+      throw new FormatException(conversation.place() + ": " + e.getMessage(), e);
+    }
   }
 
   private Marked encode(List<Stretch> stretches) {

@@ -83,7 +83,7 @@ record JsonObject(String place, Map<String, Object> fields) {
     return switch (parser.currentToken()) {
       case START_OBJECT -> object(place, parser, depth);
       case START_ARRAY -> list(place, parser, depth);
-      case VALUE_STRING -> parser.getString();
+      case VALUE_STRING -> text(place, parser.getString());
       case VALUE_TRUE -> true;
       case VALUE_FALSE -> false;
       case VALUE_NUMBER_INT ->
@@ -103,6 +103,18 @@ record JsonObject(String place, Map<String, Object> fields) {
       list.add(value(place, parser, depth + 1));
     }
     return list;
+  }
+
+  /** JSON can spell half a character, which no UTF-8 is. */
+  private static String text(String place, String text) {
+    text.codePoints()
+        .filter(c -> c >= Character.MIN_SURROGATE && c <= Character.MAX_SURROGATE)
+        .findFirst()
+        .ifPresent(
+            c -> {
+              throw new FormatException(place + String.format(": half a character (\\u%04x)", c));
+            });
+    return text;
   }
 
   boolean has(String name) {
