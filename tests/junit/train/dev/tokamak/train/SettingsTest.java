@@ -3,12 +3,16 @@ package dev.tokamak.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class SettingsTest {
   /** Keys that say where, when and how results are told and written, or how memory is used. */
@@ -47,6 +51,25 @@ class SettingsTest {
     assertThat(keys)
         .containsExactlyInAnyOrderElementsOf(
             ConfigKeys.all().stream().map(ConfigKey::path).toList());
+  }
+
+  /** Another text of the same name and length is another. */
+  @Test
+  void aFileIsKnownByItsEndsToo(@TempDir Path folder) throws IOException {
+    Path file = folder.resolve("a.txt");
+    Map<String, Object> values = common();
+    values.put("base", "base.gguf");
+    values.put("data", Map.of("train", file.toString()));
+    TrainConfig config = TrainConfig.of(Stage.SFT, values, "test.yaml");
+    String text = "x".repeat(3 << 20);
+    Set<String> seen = new TreeSet<>();
+    for (String changed : List.of(text, "y" + text.substring(1), text.substring(1) + "y")) {
+      Files.writeString(file, changed);
+      seen.add(Settings.of(config).get("data.train"));
+      assertThat(Settings.of(config).get("data.train"))
+          .matches("a\\.txt \\(3145728 bytes, [0-9a-f]{12}\\) \\* 1\\.0");
+    }
+    assertThat(seen).hasSize(3);
   }
 
   private static Set<String> settings(Stage stage, Map<String, Object> values) {

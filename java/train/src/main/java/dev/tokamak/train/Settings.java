@@ -61,10 +61,10 @@ final class Settings {
     return settings;
   }
 
-  /** A file's name and size: enough to notice that it is another, at no cost. */
+  /** A file's name, size, and a checksum of its ends: most others differ, at no cost. */
   private static String file(Path path) {
     try {
-      return path.getFileName() + " (" + Files.size(path) + " bytes)";
+      return "%s (%d bytes, %s)".formatted(path.getFileName(), Files.size(path), Sha256.ofEnds(path));
     } catch (IOException _) {
       return path.toString(); // whoever opens it says what is wrong
     }
