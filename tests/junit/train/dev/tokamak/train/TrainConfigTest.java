@@ -213,6 +213,12 @@ class TrainConfigTest {
     config.requireContext(32);
     assertThatThrownBy(() -> config.requireContext(31))
         .hasMessage("a.yaml: batch.tokens: found 32, expected at most the model's context, 31");
+    Map<?, ?> values = map(BASED);
+    change(values, "batch.tokens=-");
+    assertThatThrownBy(() -> TrainConfig.of(Stage.SFT, values, "a.yaml").requireContext(64))
+        .hasMessage(
+            "a.yaml: batch.tokens: found 256, as it is where it is left out, expected at most the"
+                + " model's context, 64");
   }
 
   @Test

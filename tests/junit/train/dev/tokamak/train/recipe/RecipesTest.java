@@ -9,6 +9,7 @@ import dev.tokamak.backend.Backends;
 import dev.tokamak.model.Model;
 import dev.tokamak.model.format.gguf.GgufFile;
 import dev.tokamak.testing.Golden;
+import dev.tokamak.train.ConfigException;
 import dev.tokamak.train.Stage;
 import dev.tokamak.train.TrainConfig;
 import dev.tokamak.train.TrainEvent;
@@ -290,6 +291,24 @@ class RecipesTest {
           .hasMessage("output: " + other + ": is read as well, expected another file");
       assertThat(Files.readAllBytes(input)).isEqualTo(before);
     }
+  }
+
+  @Test
+  void promptsThatDoNotFitAreSaidBeforeTheFirstStep() throws IOException {
+    Map<String, Object> config = config(Stage.PRETRAIN, "base");
+    config.put("samples", Map.of("prompts", List.of("The", "cat ".repeat(100)), "tokens", 5));
+    assertThatThrownBy(() -> run(Stage.PRETRAIN, config, false))
+        .isInstanceOf(ConfigException.class)
+        .hasMessageMatching(
+            "test.yaml: samples.prompts: number 2 has \\d+ tokens, expected less than the model's"
+                + " context, 64");
+    run(Stage.PRETRAIN, config(Stage.PRETRAIN, "base"), false);
+    Files.writeString(
+        folder.resolve("questions.jsonl"),
+        "{\"prompt\": \"%s\", \"words\": [\"a\"]}".formatted("cat ".repeat(30)));
+    assertThatThrownBy(() -> run(Stage.GRPO, config(Stage.GRPO, "a"), false))
+        .isInstanceOf(TrainException.class)
+        .hasMessageMatching("batch.tokens: found 32, but a question has \\d+ tokens: (cat )+");
   }
 
   @Test

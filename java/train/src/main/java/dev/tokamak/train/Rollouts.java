@@ -156,6 +156,11 @@ public final class Rollouts implements Source {
         int number = i;
         Problem problem = asked.get(i);
         int[] prompt = shop.question(problem.question());
+        if (prompt.length >= config.batch().tokens()) {
+          throw new TrainException(
+              "batch.tokens: found " + config.batch().tokens() + ", but a question has "
+                  + prompt.length + " tokens: " + problem.question());
+        }
         GenerateOptions options =
             GenerateOptions.of(sampler.withSeed(Problems.mix(config.seed(), first + i)))
                 .withMaxTokens(config.grpo().tokens());
@@ -179,7 +184,7 @@ public final class Rollouts implements Source {
       }
       case Event.Refused refused ->
           throw new TrainException(
-              "batch.tokens: a question does not fit: " + refused.problem());
+              "a question cannot be answered: " + refused.problem());
     }
   }
 

@@ -241,10 +241,13 @@ public record TrainConfig(
    */
   public void requireContext(int context) {
     if (batch.tokens > context) {
+      var standard = ConfigKeys.find("batch.tokens").flatMap(ConfigKey::standard);
+      boolean maybeLeftOut = standard.equals(Optional.of((long) batch.tokens));
       throw new ConfigException(
           source,
           "batch.tokens",
-          "found " + batch.tokens + ", expected at most the model's context, " + context);
+          "found " + batch.tokens + (maybeLeftOut ? ", as it is where it is left out" : "")
+              + ", expected at most the model's context, " + context);
     }
   }
 }

@@ -175,8 +175,21 @@ public final class Workshop implements AutoCloseable {
   /**
    * From now on the model writes a sample of each prompt every so often, with the same random
    * numbers each time.
+   *
+   * @throws ConfigException if a prompt leaves no room for an answer
    */
   public void sample(List<Prompt> prompts) {
+    int context = model.architecture().context();
+    for (int i = 0; i < prompts.size(); i++) {
+      int tokens = prompts.get(i).tokens().length;
+      if (tokens >= context) {
+        throw new ConfigException(
+            config.source(),
+            "samples.prompts",
+            "number " + (i + 1) + " has " + tokens
+                + " tokens, expected less than the model's context, " + context);
+      }
+    }
     if (!prompts.isEmpty()) {
       watch(config.samples().every(), step -> samples(step, prompts));
     }
