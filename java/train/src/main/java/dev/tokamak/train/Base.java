@@ -25,8 +25,6 @@ import java.util.stream.Collectors;
 
 /** The model that a training starts from: that of a file, or a new one. */
 public final class Base implements AutoCloseable {
-  private static final String TEMPLATE = "tokenizer.chat_template";
-
   private final Optional<ModelFile> file;
   private final TrainingModel model;
   private final Tokenizer tokenizer;
@@ -54,7 +52,7 @@ public final class Base implements AutoCloseable {
       Optional<ChatFormat> given = template(config);
       chat = given.orElseGet(() -> ChatFormat.chatMl(tokenizer));
       boolean chats = config.stage() != Stage.PRETRAIN || given.isPresent();
-      keys = chats ? tokenizer.metadata().with(TEMPLATE, chat.template()) : tokenizer.metadata();
+      keys = chats ? chat.addedTo(tokenizer.metadata()) : tokenizer.metadata();
     } catch (RuntimeException | Error e) {
       close();
       throw e;
@@ -97,11 +95,7 @@ public final class Base implements AutoCloseable {
             config.source(), "data.template", path + ": " + Checkpoints.reason(e));
       }
     }
-    return file.flatMap(
-        f ->
-            f.metadata()
-                .string(TEMPLATE)
-                .map(text -> new ChatFormat(f.source(), text, tokenizer)));
+    return file.flatMap(f -> ChatFormat.of(f.metadata(), tokenizer));
   }
 
   /** Its weights are still where they come from. */

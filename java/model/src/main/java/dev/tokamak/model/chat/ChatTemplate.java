@@ -25,7 +25,8 @@ public final class ChatTemplate {
   /** Where GGUF files have it. */
   public static final String KEY = "tokenizer.chat_template";
 
-  private static final String WITH_TOOLS = KEY + ".tool_use";
+  /** Where they have the one for conversations with tools, if it is another. */
+  public static final String WITH_TOOLS = KEY + ".tool_use";
 
   private final Template plain;
   private final Template withTools;

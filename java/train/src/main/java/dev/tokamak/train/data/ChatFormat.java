@@ -3,11 +3,18 @@ package dev.tokamak.train.data;
 
 import dev.tokamak.model.chat.ChatTemplate;
 import dev.tokamak.model.chat.Message;
+import dev.tokamak.model.format.FormatException;
+import dev.tokamak.model.format.Metadata;
+import dev.tokamak.model.jinja.TemplateException;
 import dev.tokamak.model.tokenizer.Tokenizer;
 import java.time.Clock;
 import java.time.Instant;
 import java.time.ZoneOffset;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** How a conversation becomes the text that a model learns: a chat template, with its source. */
 public final class ChatFormat {
@@ -22,18 +29,39 @@ public final class ChatFormat {
   private static final Clock CLOCK =
       Clock.fixed(Instant.parse("2025-01-01T12:00:00Z"), ZoneOffset.UTC);
 
-  private final String source;
+  private final Metadata keys;
   private final ChatTemplate template;
 
+  private ChatFormat(Metadata keys, ChatTemplate template) {
+    this.keys = keys;
+    this.template = template;
+  }
+
   /**
-   * The format of a model, or one that a configuration names.
+   * The format of a model's file, which may have one template for all conversations and another for
+   * those with tools; empty if it has none.
+   *
+   * @throws FormatException if a template is none
+   */
+  public static Optional<ChatFormat> of(Metadata file, Tokenizer tokenizer) {
+    try {
+      return ChatTemplate.of(file, tokenizer)
+          .map(template -> new ChatFormat(file.under(ChatTemplate.KEY), template));
+    } catch (TemplateException e) {
+      throw new FormatException(file.source() + ": " + e.getMessage(), e);
+    }
+  }
+
+  /**
+   * A format that a configuration names: one template for all conversations.
    *
    * @param name for messages
    * @throws dev.tokamak.model.jinja.TemplateException if it is no template
    */
   public ChatFormat(String name, String source, Tokenizer tokenizer) {
-    this.source = source;
-    template = ChatTemplate.of(name, source, tokenizer);
+    this(
+        Metadata.of(name, Map.of(ChatTemplate.KEY, source)),
+        ChatTemplate.of(name, source, tokenizer));
   }
 
   /** ChatML, for a model's tokens. */
@@ -41,9 +69,16 @@ public final class ChatFormat {
     return new ChatFormat("ChatML", CHATML, tokenizer);
   }
 
-  /** The template's text, which tells formats apart. */
+  /** The text of its templates, which tells formats apart. */
   public String template() {
-    return source;
+    return Stream.of(ChatTemplate.KEY, ChatTemplate.WITH_TOOLS)
+        .map(key -> keys.string(key).orElse(""))
+        .collect(Collectors.joining("\n"));
+  }
+
+  /** What a model's file says of its tokens, and that it chats in this format and no other. */
+  public Metadata addedTo(Metadata tokenizer) {
+    return tokenizer.without(ChatTemplate.KEY).with(keys);
   }
 
   /**
