@@ -38,6 +38,7 @@ public final class ChatEncoder {
    */
   List<Marked> encode(Conversation conversation) {
     List<Turn> turns = conversation.turns();
+    requireTools(conversation);
     String whole = render(conversation, turns.size(), false);
     var stretches = new ArrayList<Stretch>();
     int done = 0;
@@ -50,7 +51,7 @@ public final class ChatEncoder {
           return turnByTurn(conversation);
         }
         stretches.add(new Stretch(whole.substring(done, prompt.length()), false));
-        stretches.add(new Stretch(answer(conversation, prompt, answered), true));
+        stretches.add(new Stretch(answer(conversation, i, prompt, answered), true));
         done = answered.length();
       }
     }
@@ -73,29 +74,56 @@ public final class ChatEncoder {
             encode(
                 List.of(
                     new Stretch(prompt, false),
-                    new Stretch(answer(conversation, prompt, answered), true))));
+                    new Stretch(answer(conversation, i, prompt, answered), true))));
       }
     }
     return sequences;
   }
 
   /** What a turn writes behind its prompt. */
-  private static String answer(Conversation conversation, String prompt, String answered) {
+  private static String answer(
+      Conversation conversation, int turn, String prompt, String answered) {
     if (answered.length() == prompt.length()) {
       throw new FormatException(
           conversation.place()
               + ": the chat template writes nothing of what the assistant says; data.template"
               + " gives another");
     }
-    return answered.substring(prompt.length());
+    String answer = answered.substring(prompt.length());
+    if (!conversation.turns().get(turn).calls().stream().allMatch(answer::contains)) {
+      throw new FormatException(
+          conversation.place()
+              + ": the chat template writes no tool calls; data.template gives one that does");
+    }
+    return answer;
+  }
+
+  /** A model that is not told of its tools would learn to call what it cannot know. */
+  private void requireTools(Conversation conversation) {
+    if (conversation.tools().isEmpty()) {
+      return;
+    }
+    int first = 0;
+    while (!conversation.turns().get(first).learned()) {
+      first++;
+    }
+    if (render(conversation, first, true).equals(render(conversation, List.of(), first, true))) {
+      throw new FormatException(
+          conversation.place()
+              + ": the chat template writes no tools; data.template gives one that does");
+    }
   }
 
   /** The first messages as text. */
   private String render(Conversation conversation, int count, boolean answer) {
+    return render(conversation, conversation.tools(), count, answer);
+  }
+
+  private String render(Conversation conversation, List<?> tools, int count, boolean answer) {
     List<Message> messages =
         conversation.turns().stream().limit(count).map(Turn::message).toList();
     try {
-      return format.render(messages, conversation.tools(), answer);
+      return format.render(messages, tools, answer);
     } catch (TemplateException e) {
       throw new FormatException(conversation.place() + ": " + e.getMessage(), e);
     }

@@ -21,7 +21,8 @@ public final class ChatFormat {
   /** OpenAI's ChatML, the format of models that are made here. */
   private static final String CHATML =
       "{% for message in messages %}"
-          + "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
+          + "{{ '<|im_start|>' + message['role'] + '\\n' + (message['content'] or '')"
+          + " + '<|im_end|>\\n' }}"
           + "{% endfor %}"
           + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 

@@ -38,9 +38,16 @@ public record Conversation(String place, List<Turn> turns, List<?> tools) {
       return message.content().orElse("");
     }
 
-    /** The tools that it calls, each with a function that has a name. */
-    List<?> calls() {
-      return message.fields().get("tool_calls") instanceof List<?> calls ? calls : List.of();
+    /** The names of the functions that it calls. */
+    List<String> calls() {
+      var names = new ArrayList<String>();
+      if (message.fields().get("tool_calls") instanceof List<?> calls) {
+        for (Object call : calls) {
+          var function = (Map<?, ?>) ((Map<?, ?>) call).get("function"); // as it was checked to be
+          names.add((String) function.get("name"));
+        }
+      }
+      return names;
     }
   }
 
