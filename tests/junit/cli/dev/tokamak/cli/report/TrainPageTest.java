@@ -11,6 +11,7 @@ import dev.tokamak.train.TrainEvent.Validated;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalDouble;
@@ -106,7 +107,8 @@ class TrainPageTest {
         metrics.accept(new Sampled(i, "a", NASTY));
       }
     }
-    Files.writeString(file, Files.readString(file) + "{\"step\": 6, \"lo"); // killed while writing
+    Files.write(file, new byte[] {(byte) 0xff, (byte) 0xfe, '\n'}, StandardOpenOption.APPEND);
+    Files.writeString(file, "{\"step\": 6, \"lo", StandardOpenOption.APPEND); // killed while writing
     var resumed = new TrainLog();
     try (var metrics = new Metrics(file, resumed)) {
       metrics.accept(started(3));

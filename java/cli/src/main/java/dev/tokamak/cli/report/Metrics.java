@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.cli.report;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import dev.tokamak.cli.Failure;
 import dev.tokamak.cli.Json;
 import dev.tokamak.train.TrainEvent;
@@ -96,7 +98,8 @@ public final class Metrics implements AutoCloseable {
       Files.createDirectories(file.toAbsolutePath().getParent());
       var kept = new StringBuilder();
       if (resumedAt > 0 && Files.exists(file)) {
-        for (String line : Files.readAllLines(file)) {
+        // What is not UTF-8 becomes a line that is no event.
+        for (String line : new String(Files.readAllBytes(file), UTF_8).lines().toList()) {
           Optional<TrainEvent> event = read(line).filter(e -> stepOf(e) <= resumedAt);
           event.ifPresent(
               e -> {
