@@ -196,6 +196,16 @@ class TrainConfigTest {
     assertThat(config.seed()).isEqualTo(-7);
   }
 
+  /** YAML has keys of nothing, too. */
+  @Test
+  void aKeyThatIsNothingIsRefused() {
+    Map<String, Object> file = new LinkedHashMap<>();
+    file.put(null, "a.jsonl");
+    Map<String, Object> values = Map.of("base", "b", "data", Map.of("train", List.of(file)));
+    assertThatThrownBy(() -> TrainConfig.of(Stage.SFT, values, "a.yaml"))
+        .hasMessageStartingWith("a.yaml: data.train: found [{null=a.jsonl}], expected a file");
+  }
+
   @Test
   void whatAStageDoesNotUseIsNoted() {
     Map<?, ?> values = map(BASED);

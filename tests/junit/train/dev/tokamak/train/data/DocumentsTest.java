@@ -112,6 +112,7 @@ class DocumentsTest {
   void aFileWithoutTextIsRefused() throws IOException {
     refuses(folder.resolve("none.txt"), "no such file");
     refuses(folder, "is a folder, expected a file");
+    refuses(Path.of("/"), "is a folder, expected a file");
     refuses(Path.of("/dev/null"), "is no regular file, expected one");
     refuses(file("a.txt", ""), "the file is empty, expected text");
     refuses(file("a.jsonl.gz", ""), "the file is empty, expected text");

@@ -122,7 +122,7 @@ public record ConfigKey(
     public Optional<Object> value(Object found) {
       return found instanceof List<?> list
               && !list.isEmpty()
-              && one.words.containsAll(list)
+              && list.stream().allMatch(word -> one.value(word).isPresent())
               && Set.copyOf(list).size() == list.size()
           ? Optional.of(List.copyOf(list))
           : Optional.empty();
@@ -217,7 +217,7 @@ public record ConfigKey(
       Object path = found;
       Object weight = 1;
       if (weights && found instanceof Map<?, ?> entry) {
-        if (!Set.of("file", "weight").containsAll(entry.keySet())) {
+        if (!entry.keySet().stream().allMatch(key -> "file".equals(key) || "weight".equals(key))) {
           return Optional.empty();
         }
         path = entry.get("file");

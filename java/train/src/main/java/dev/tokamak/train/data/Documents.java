@@ -31,7 +31,7 @@ public final class Documents {
 
   /** Whether a file's name says that it holds JSON lines. */
   static boolean isJsonLines(Path file) {
-    String name = file.getFileName().toString();
+    String name = file.toString();
     String plain = name.endsWith(".gz") ? name.substring(0, name.length() - 3) : name;
     return plain.endsWith(".jsonl") || plain.endsWith(".ndjson");
   }
