@@ -11,6 +11,7 @@ import dev.tokamak.model.tokenizer.Tokenizer;
 import java.time.Clock;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -104,5 +105,28 @@ class ChatTemplateTest {
               ChatTemplate.of("t", looks).render(calls, List.of(), true, Clock.systemUTC()))
           .isEqualTo("1");
     }
+  }
+
+  /** A template that tells none from an empty text, and two that add to a text; as Qwen3's does. */
+  @Test
+  void aCallsContentIsNoneUnlessTheTemplateCannotTakeThat() {
+    String call = "{{ messages[0].tool_calls[0].function.arguments%s }}";
+    String adds = "{{ '(' + messages[0].content + ')' }}";
+    assertThat(called("{{ messages[0].content is none }}" + call.formatted("")))
+        .isEqualTo("True{'a': 1}");
+    assertThat(called(adds + call.formatted(".a"))).isEqualTo("()1");
+    assertThat(called(adds + call.formatted(" + '.'"))).isEqualTo("(){\"a\": 1}.");
+    assertThatThrownBy(() -> called("{{ messages[0].role.content.text }}"))
+        .isInstanceOf(TemplateException.class);
+  }
+
+  private static String called(String template) {
+    Map<String, Object> function = Map.of("name", "f", "arguments", Map.of("a", 1));
+    var message = new HashMap<String, Object>();
+    message.put("role", "assistant");
+    message.put("content", null);
+    message.put("tool_calls", List.of(Map.of("function", function)));
+    return ChatTemplate.of("t", template)
+        .render(Message.list(List.of(message)), List.of(), true, Clock.systemUTC());
   }
 }

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.function.UnaryOperator;
 
 /**
  * How a model wants a conversation written: the Jinja template of its file ({@code
@@ -88,7 +89,8 @@ public final class ChatTemplate {
 
   /**
    * The text of a conversation. Arguments of tool calls are given to the template as objects,
-   * whichever way they came; to one that cannot take those, as texts of JSON.
+   * whichever way they came, and a content of null beside calls as null; to a template that cannot
+   * take these, as texts of JSON, and as an empty text.
    *
    * @param tools as OpenAI's API describes them, or none
    * @param answer whether the assistant is to speak next: {@code add_generation_prompt}
@@ -102,20 +104,19 @@ public final class ChatTemplate {
       variables.put("tools", tools);
     }
     variables.put("add_generation_prompt", answer);
-    variables.put("messages", withArguments(messages, ToolArguments::object));
-    try {
-      return render(variables, clock);
-    } catch (TemplateException e) {
-      if (e.raised() || messages.stream().noneMatch(m -> m.fields().get("tool_calls") != null)) {
-        throw e;
-      }
-      variables.put("messages", withArguments(messages, ToolArguments::text));
+    Optional<TemplateException> problem = Optional.empty();
+    for (Form form : forms(messages)) {
+      variables.put("messages", messages.stream().map(form::of).toList());
       try {
         return render(variables, clock);
-      } catch (TemplateException _) {
-        throw e;
+      } catch (TemplateException e) {
+        if (e.raised()) {
+          throw problem.orElse(e);
+        }
+        problem = problem.or(() -> Optional.of(e));
       }
     }
+    throw problem.orElseThrow();
   }
 
   /**
@@ -151,31 +152,44 @@ public final class ChatTemplate {
     return begun;
   }
 
-  private interface Form {
-    Object of(Object arguments);
-  }
-
-  /** The messages' fields, with the arguments of all calls in one form. */
-  private static List<Map<String, Object>> withArguments(List<Message> messages, Form form) {
-    var list = new ArrayList<Map<String, Object>>(messages.size());
-    for (Message message : messages) {
+  /** How calls are given to a template. */
+  private record Form(UnaryOperator<Object> arguments, boolean nullContent) {
+    /** A message's fields. */
+    Map<String, Object> of(Message message) {
       var fields = new LinkedHashMap<>(message.fields());
       if (fields.get("tool_calls") instanceof List<?> calls) {
-        fields.put("tool_calls", calls.stream().map(call -> changed(call, form)).toList());
+        fields.put("tool_calls", calls.stream().map(call -> changed(call, arguments)).toList());
+        if (!nullContent && fields.get("content") == null) {
+          fields.put("content", "");
+        }
       }
-      list.add(fields);
+      return fields;
     }
-    return list;
   }
 
-  private static Object changed(Object call, Form form) {
+  /** The forms to try, the preferred one first. */
+  private static List<Form> forms(List<Message> messages) {
+    var forms = new ArrayList<Form>(List.of(new Form(ToolArguments::object, true)));
+    List<Message> calls =
+        messages.stream().filter(m -> m.fields().get("tool_calls") != null).toList();
+    if (!calls.isEmpty()) {
+      forms.add(new Form(ToolArguments::text, true));
+    }
+    if (calls.stream().anyMatch(m -> m.fields().get("content") == null)) {
+      forms.add(new Form(ToolArguments::object, false));
+      forms.add(new Form(ToolArguments::text, false));
+    }
+    return forms;
+  }
+
+  private static Object changed(Object call, UnaryOperator<Object> form) {
     if (!(call instanceof Map<?, ?> map)
         || !(map.get("function") instanceof Map<?, ?> function)
         || !function.containsKey("arguments")) {
       return call;
     }
     var called = new LinkedHashMap<Object, Object>(function);
-    called.put("arguments", form.of(function.get("arguments")));
+    called.put("arguments", form.apply(function.get("arguments")));
     var copy = new LinkedHashMap<Object, Object>(map);
     copy.put("function", called);
     return copy;
