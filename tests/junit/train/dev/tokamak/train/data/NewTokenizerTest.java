@@ -42,11 +42,11 @@ class NewTokenizerTest {
   void itIsTrainedOnTheData() throws IOException {
     TrainConfig config =
         config(Map.of("train", "bpe", "vocab", 270, "special", List.of("<|think|>")));
-    Tokenizer tokenizer = NewTokenizer.of(config);
+    Tokenizer tokenizer = NewTokenizer.of(config, _ -> {});
     assertThat(tokenizer.vocabularySize()).isEqualTo(270);
     assertThat(tokenizer.find("<|think|>")).isPresent();
     assertThat(tokenizer.encode("the cat", false, false).length).isLessThan(5);
-    Tokenizer again = NewTokenizer.of(config);
+    Tokenizer again = NewTokenizer.of(config, _ -> {});
     for (int id = 0; id < 270; id++) {
       assertThat(again.piece(id)).isEqualTo(tokenizer.piece(id));
     }
@@ -54,7 +54,7 @@ class NewTokenizerTest {
 
   @Test
   void aUnigramTokenizerIsTrainedToo() throws IOException {
-    Tokenizer tokenizer = NewTokenizer.of(config(Map.of("train", "unigram", "vocab", 274)));
+    Tokenizer tokenizer = NewTokenizer.of(config(Map.of("train", "unigram", "vocab", 274)), _ -> {});
     assertThat(tokenizer).isInstanceOf(Unigram.class);
     assertThat(tokenizer.vocabularySize()).isEqualTo(274);
     assertThat(tokenizer.decode(tokenizer.encode("the cat", false, false))).isEqualTo("the cat");
@@ -63,7 +63,7 @@ class NewTokenizerTest {
   @Test
   void aVocabularyWithoutRoomForTheBytesIsSaid() throws IOException {
     TrainConfig config = config(Map.of("train", "unigram", "vocab", 260));
-    assertThatThrownBy(() -> NewTokenizer.of(config))
+    assertThatThrownBy(() -> NewTokenizer.of(config, _ -> {}))
         .isInstanceOf(ConfigException.class)
         .hasMessageStartingWith("a.yaml: tokenizer.vocab: vocabulary of 260: expected more than ");
   }
@@ -71,7 +71,7 @@ class NewTokenizerTest {
   @Test
   void tooLittleTextForTheVocabularyIsSaid() throws IOException {
     TrainConfig config = config(Map.of("train", "bpe", "vocab", 3000));
-    assertThatThrownBy(() -> NewTokenizer.of(config))
+    assertThatThrownBy(() -> NewTokenizer.of(config, _ -> {}))
         .isInstanceOf(ConfigException.class)
         .hasMessageStartingWith("a.yaml: tokenizer.vocab: ");
   }
@@ -79,7 +79,7 @@ class NewTokenizerTest {
   @Test
   void itIsReadFromAFile() throws IOException {
     Path file = folder.resolve("t.gguf");
-    NewTokenizer.of(config(Map.of("train", "bpe", "vocab", 262))).save(file);
-    assertThat(NewTokenizer.of(config(file.toString())).vocabularySize()).isEqualTo(262);
+    NewTokenizer.of(config(Map.of("train", "bpe", "vocab", 262)), _ -> {}).save(file);
+    assertThat(NewTokenizer.of(config(file.toString()), _ -> {}).vocabularySize()).isEqualTo(262);
   }
 }

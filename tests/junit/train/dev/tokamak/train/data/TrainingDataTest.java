@@ -13,6 +13,7 @@ import dev.tokamak.train.Example;
 import dev.tokamak.train.Source;
 import dev.tokamak.train.Stage;
 import dev.tokamak.train.TrainConfig;
+import dev.tokamak.train.TrainEvent;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -48,7 +49,11 @@ class TrainingDataTest {
     values.put("checkpoint", Map.of("dir", folder.resolve("checkpoints").toString()));
     values.put("seed", seed);
     TrainConfig config = TrainConfig.of(stage, values, "a.yaml");
-    return new TrainingData(config, TOKENIZER, ChatFormat.chatMl(TOKENIZER), notes::add);
+    return new TrainingData(
+        config,
+        TOKENIZER,
+        ChatFormat.chatMl(TOKENIZER),
+        event -> notes.add(((TrainEvent.Warned) event).message()));
   }
 
   private String file(String name, String content) throws IOException {

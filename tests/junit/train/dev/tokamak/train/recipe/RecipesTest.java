@@ -14,6 +14,7 @@ import dev.tokamak.train.Stage;
 import dev.tokamak.train.TrainConfig;
 import dev.tokamak.train.TrainEvent;
 import dev.tokamak.train.TrainException;
+import dev.tokamak.train.TrainListener;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -311,6 +312,29 @@ class RecipesTest {
         .hasMessageMatching("batch.tokens: found 32, but a question has \\d+ tokens: (cat )+");
   }
 
+  @ParameterizedTest
+  @EnumSource
+  void whatIsStoppedBeforeTheFirstStepLeavesNothing(Stage stage) throws IOException {
+    if (stage != Stage.PRETRAIN) {
+      run(Stage.PRETRAIN, config(Stage.PRETRAIN, "base"), false);
+    }
+    var stopped =
+        new TrainListener() {
+          @Override
+          public void accept(TrainEvent event) {}
+
+          @Override
+          public boolean stops() {
+            return true;
+          }
+        };
+    assertThatThrownBy(() -> run(stage, config(stage, "a"), false, stopped))
+        .isInstanceOf(TrainException.class)
+        .hasMessage("stopped before the first step; nothing was trained");
+    assertThat(folder.resolve("a")).doesNotExist();
+    assertThat(folder.resolve("a.gguf")).doesNotExist();
+  }
+
   @Test
   void theReferenceHolds() throws IOException {
     run(Stage.PRETRAIN, config(Stage.PRETRAIN, "base"), false);
@@ -368,17 +392,22 @@ class RecipesTest {
   }
 
   private static List<TrainEvent> run(Stage stage, Map<String, Object> values, boolean resume) {
+    List<TrainEvent> events = new ArrayList<>();
+    run(stage, values, resume, events::add);
+    return events;
+  }
+
+  private static void run(
+      Stage stage, Map<String, Object> values, boolean resume, TrainListener listener) {
     TrainConfig config = TrainConfig.of(stage, values, "test.yaml");
     var options =
         new Backends.Options("reference", OptionalInt.empty(), Optional.empty(), false);
-    List<TrainEvent> events = new ArrayList<>();
     switch (stage) {
-      case PRETRAIN -> Pretrain.run(config, resume, options, events::add);
-      case SFT -> Sft.run(config, resume, options, events::add);
-      case DPO -> Dpo.run(config, resume, options, events::add);
-      case GRPO -> Grpo.run(config, resume, options, events::add);
+      case PRETRAIN -> Pretrain.run(config, resume, options, listener);
+      case SFT -> Sft.run(config, resume, options, listener);
+      case DPO -> Dpo.run(config, resume, options, listener);
+      case GRPO -> Grpo.run(config, resume, options, listener);
     }
-    return events;
   }
 
   private static void delete(Path checkpoint) throws IOException {

@@ -34,11 +34,12 @@ public final class Base implements AutoCloseable {
   /**
    * Opens the file that a configuration names, or makes a new model's tokenizer.
    *
+   * @param listener may end that
    * @throws dev.tokamak.model.format.FormatException if it is no model that the engine runs
    * @throws ConfigException if the configuration does not fit it
    * @throws dev.tokamak.model.jinja.TemplateException if its chat template is none
    */
-  public Base(TrainConfig config) {
+  public Base(TrainConfig config, TrainListener listener) {
     file = config.base().map(ModelFile::open);
     try {
       if (file.isPresent()) {
@@ -46,7 +47,7 @@ public final class Base implements AutoCloseable {
         config.requireContext(model.architecture().context());
         tokenizer = Tokenizer.of(file.get().metadata());
       } else {
-        tokenizer = NewTokenizer.of(config);
+        tokenizer = NewTokenizer.of(config, listener);
         model = TrainingModel.create(architecture(config.model().orElseThrow(), tokenizer));
       }
       Optional<ChatFormat> given = template(config);

@@ -126,6 +126,7 @@ public final class Workshop implements AutoCloseable {
    * be wrong.
    */
   public void resume() {
+    listener.goOn(); // before an earlier training is moved
     done =
         checkpoints
             .resume(

@@ -43,7 +43,7 @@ final class TrainDisplay implements TrainListener, AutoCloseable {
   private final TrainLog log = new TrainLog();
   private final Metrics metrics;
   private final ProgressLine progress;
-  private Optional<Started> started = Optional.empty();
+  private volatile Optional<Started> started = Optional.empty();
   private OptionalDouble peak = OptionalDouble.empty(); // operations per second
   private boolean measured;
   private double seconds;
@@ -73,10 +73,13 @@ final class TrainDisplay implements TrainListener, AutoCloseable {
     progress = ProgressLine.withFigures(console, quiet, config.stage().word());
   }
 
-  /** Asks the training to end behind the step that it is in. */
+  /** Asks the training to end behind the step that it is in, or before the first. */
   void stop() {
     stopping = true;
-    say("stopping: this step is finished and a checkpoint written");
+    say(
+        started.isPresent()
+            ? "stopping: this step is finished and a checkpoint written"
+            : "stopping: nothing was trained yet");
   }
 
   @Override

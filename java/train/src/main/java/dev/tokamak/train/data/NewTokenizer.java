@@ -10,6 +10,7 @@ import dev.tokamak.train.ConfigException;
 import dev.tokamak.train.ConfigKey.Weighted;
 import dev.tokamak.train.TrainConfig;
 import dev.tokamak.train.TrainConfig.TokenizerOrigin;
+import dev.tokamak.train.TrainListener;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -21,17 +22,19 @@ public final class NewTokenizer {
    * Reads the tokenizer that a configuration names, or trains it on the configuration's data: the
    * same one each time.
    *
+   * @param listener may end that
    * @throws ConfigException if the data is too little for the vocabulary
    * @throws dev.tokamak.model.format.FormatException if a file is not what it should be
    */
-  public static Tokenizer of(TrainConfig config) {
+  public static Tokenizer of(TrainConfig config, TrainListener listener) {
     return switch (config.tokenizer().orElseThrow()) {
       case TokenizerOrigin.OfFile(var path) -> Tokenizer.open(path);
-      case TokenizerOrigin.Trained origin -> train(config, origin);
+      case TokenizerOrigin.Trained origin -> train(config, origin, listener);
     };
   }
 
-  private static Tokenizer train(TrainConfig config, TokenizerOrigin.Trained origin) {
+  private static Tokenizer train(
+      TrainConfig config, TokenizerOrigin.Trained origin, TrainListener listener) {
     ControlTokens chat = ControlTokens.chat();
     List<String> names = new ArrayList<>(chat.names());
     names.addAll(origin.special());
@@ -43,7 +46,12 @@ public final class NewTokenizer {
             case UNIGRAM -> new UnigramTrainer(origin.vocabulary(), control, origin.split());
           };
       for (Weighted file : config.data().train()) {
-        Documents.read(file.file(), (text, _) -> trainer.add(text));
+        Documents.read(
+            file.file(),
+            (text, _) -> {
+              listener.goOn();
+              trainer.add(text);
+            });
       }
       return trainer.train();
     } catch (IllegalArgumentException e) {

@@ -3,6 +3,7 @@ package dev.tokamak.train.data;
 
 import dev.tokamak.model.tokenizer.Tokenizer;
 import dev.tokamak.train.Stage;
+import dev.tokamak.train.TrainListener;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -29,19 +30,28 @@ final class ShardMaker {
   private final Tokenizer tokenizer;
   private final ChatFormat format;
   private final int longest; // tokens of a conversation
+  private final TrainListener listener;
   private final byte[] identity;
 
   /**
    * @param folder where shards are kept
    * @param format of conversations
    * @param tokens of a sequence that are learned from, at most
+   * @param listener may end it
    */
-  ShardMaker(Path folder, Stage stage, Tokenizer tokenizer, ChatFormat format, int tokens) {
+  ShardMaker(
+      Path folder,
+      Stage stage,
+      Tokenizer tokenizer,
+      ChatFormat format,
+      int tokens,
+      TrainListener listener) {
     this.folder = folder;
     this.stage = stage;
     this.tokenizer = tokenizer;
     this.format = format;
     this.longest = tokens + 1;
+    this.listener = listener;
     MessageDigest hash = sha256();
     text(hash, stage.word());
     for (int id = 0; id < tokenizer.vocabularySize(); id++) {
@@ -90,7 +100,12 @@ final class ShardMaker {
       int vocabulary = tokenizer.vocabularySize();
       try (var first = new ShardWriter(kept, vocabulary, marked, key);
           var second = new ShardWriter(held, vocabulary, marked, key)) {
-        write(file, index -> heldOut.holds(index) ? second : first);
+        write(
+            file,
+            index -> {
+              listener.goOn();
+              return heldOut.holds(index) ? second : first;
+            });
         second.finish();
         first.finish();
       }

@@ -8,6 +8,8 @@ import dev.tokamak.train.Example;
 import dev.tokamak.train.Source;
 import dev.tokamak.train.Stage;
 import dev.tokamak.train.TrainConfig;
+import dev.tokamak.train.TrainEvent;
+import dev.tokamak.train.TrainListener;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -37,11 +39,11 @@ public final class TrainingData implements AutoCloseable {
    * Opens the data that a configuration names, made into tokens where it is not yet.
    *
    * @param format of conversations; of no meaning for pretrain
-   * @param notes takes what the user should know, a line each
+   * @param listener hears what the user should know, and may end it
    * @throws FormatException with one line that names the file, and the line in it, at fault
    */
   public TrainingData(
-      TrainConfig config, Tokenizer tokenizer, ChatFormat format, Consumer<String> notes) {
+      TrainConfig config, Tokenizer tokenizer, ChatFormat format, TrainListener listener) {
     batch = config.batch();
     var maker =
         new ShardMaker(
@@ -49,8 +51,9 @@ public final class TrainingData implements AutoCloseable {
             config.stage(),
             tokenizer,
             format,
-            batch.tokens());
-    var opened = new Opening(config, maker, notes);
+            batch.tokens(),
+            listener);
+    var opened = new Opening(config, maker, TrainEvent.warnings(listener));
     try {
       opened.run();
     } catch (RuntimeException | Error e) {

@@ -36,7 +36,7 @@ public final class Grpo {
           case PATTERN, WORDS -> QuestionFiles.read(config);
         };
     try (var checkpoints = Checkpoints.of(config, resume);
-        var base = new Base(config);
+        var base = new Base(config, listener);
         var arena = Arena.ofConfined();
         var shop = new Workshop(config, options, listener, base, checkpoints)) {
       shop.load();

@@ -6,7 +6,6 @@ import dev.tokamak.train.Base;
 import dev.tokamak.train.Checkpoints;
 import dev.tokamak.train.CrossEntropy;
 import dev.tokamak.train.TrainConfig;
-import dev.tokamak.train.TrainEvent;
 import dev.tokamak.train.TrainListener;
 import dev.tokamak.train.Workshop;
 import dev.tokamak.train.data.TrainingData;
@@ -27,10 +26,8 @@ public final class Pretrain {
       Backends.Options options,
       TrainListener listener) {
     try (var checkpoints = Checkpoints.of(config, resume);
-        var base = new Base(config);
-        var data =
-            new TrainingData(
-                config, base.tokenizer(), base.chat(), TrainEvent.warnings(listener));
+        var base = new Base(config, listener);
+        var data = new TrainingData(config, base.tokenizer(), base.chat(), listener);
         var shop = new Workshop(config, options, listener, base, checkpoints)) {
       shop.load();
       var loss = new CrossEntropy();
