@@ -7,17 +7,25 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.tokamak.backend.Backends;
 import dev.tokamak.model.Model;
+import dev.tokamak.model.chat.ChatTemplate;
+import dev.tokamak.model.chat.Message;
 import dev.tokamak.model.format.gguf.GgufFile;
+import dev.tokamak.model.tokenizer.BpeTrainer;
+import dev.tokamak.model.tokenizer.ControlTokens;
 import dev.tokamak.testing.Golden;
+import dev.tokamak.train.Base;
 import dev.tokamak.train.ConfigException;
+import dev.tokamak.train.Example;
 import dev.tokamak.train.Stage;
 import dev.tokamak.train.TrainConfig;
 import dev.tokamak.train.TrainEvent;
 import dev.tokamak.train.TrainException;
 import dev.tokamak.train.TrainListener;
+import dev.tokamak.train.data.TrainingData;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Clock;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -256,6 +264,60 @@ class RecipesTest {
     missing.put("data", with(missing.get("data"), "template", latin.toString()));
     assertThatThrownBy(() -> run(Stage.SFT, missing, false))
         .hasMessage("test.yaml: data.template: " + latin + ": not UTF-8");
+  }
+
+  @Test
+  void aBaseWithoutTokensForTurnsLearnsAPlainForm() throws IOException {
+    String end = "<|endoftext|>";
+    var control = new ControlTokens(List.of(end), Optional.of(end), Optional.of(end), true);
+    pretrain(control);
+    Map<String, Object> config = config(Stage.SFT, "a");
+    config.put("batch", with(config.get("batch"), "tokens", 48));
+    List<TrainEvent> events = run(Stage.SFT, config, false);
+    assertThat(all(events, TrainEvent.Warned.class))
+        .extracting(TrainEvent.Warned::message)
+        .contains(
+            folder.resolve("base.gguf")
+                + " has no chat template and no tokens of ChatML: it learns to chat with \"User:\""
+                + " and \"Assistant:\" on lines of their own; data.template gives another form");
+    try (Model model = Model.open(folder.resolve("a.gguf"))) {
+      ChatTemplate chat = ChatTemplate.of(model.metadata(), model.tokenizer()).orElseThrow();
+      List<Message> said =
+          List.of(
+              Message.of("user", "Say 1"),
+              Message.of("assistant", "The dog"),
+              Message.of("user", "Say 2"));
+      assertThat(chat.render(said, List.of(), true, Clock.systemUTC()))
+          .isEqualTo(
+              "User:\nSay 1\nAssistant:\nThe dog<|endoftext|>\nUser:\nSay 2\nAssistant:\n");
+    }
+    // What it learned ends with the token that ends an answer.
+    TrainConfig sft = TrainConfig.of(Stage.SFT, config, "test.yaml");
+    try (var base = new Base(sft, _ -> {});
+        var data = new TrainingData(sft, base.tokenizer(), base.chat(), _ -> {})) {
+      Example example = data.training().step(0).getFirst().getFirst();
+      int[] learned = example.targets().stream().map(i -> example.tokens()[i]).toArray();
+      assertThat(base.tokenizer().decodeWithSpecial(learned)).matches("The \\w{3}<.endoftext.>");
+    }
+  }
+
+  @Test
+  void aBaseWithoutAnyEndNeedsATemplate() throws IOException {
+    pretrain(new ControlTokens(List.of(), Optional.empty(), Optional.empty(), false));
+    assertThatThrownBy(() -> run(Stage.SFT, config(Stage.SFT, "a"), false))
+        .isInstanceOf(ConfigException.class)
+        .hasMessage(
+            "test.yaml: data.template: missing: " + folder.resolve("base.gguf")
+                + " has no chat template and no tokens of ChatML, nor one that ends a text");
+  }
+
+  private void pretrain(ControlTokens control) throws IOException {
+    Path tokens = folder.resolve("tokens.gguf");
+    new BpeTrainer(256 + control.names().size(), control, "gpt-2").train().save(tokens);
+    Map<String, Object> config = config(Stage.PRETRAIN, "base");
+    config.put("tokenizer", tokens.toString());
+    config.put("steps", 1);
+    run(Stage.PRETRAIN, config, false);
   }
 
   @Test

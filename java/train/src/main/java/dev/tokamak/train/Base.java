@@ -51,7 +51,7 @@ public final class Base implements AutoCloseable {
         model = TrainingModel.create(architecture(config.model().orElseThrow(), tokenizer));
       }
       Optional<ChatFormat> given = template(config);
-      chat = given.orElseGet(() -> ChatFormat.chatMl(tokenizer));
+      chat = given.orElseGet(() -> standard(config, listener));
       boolean chats = config.stage() != Stage.PRETRAIN || given.isPresent();
       keys = chats ? chat.addedTo(tokenizer.metadata()) : tokenizer.metadata();
     } catch (RuntimeException | Error e) {
@@ -99,6 +99,28 @@ public final class Base implements AutoCloseable {
     return file.flatMap(f -> ChatFormat.of(f.metadata(), tokenizer));
   }
 
+  /** ChatML, or, which the user is told, a plain form where there are no tokens for that. */
+  private ChatFormat standard(TrainConfig config, TrainListener listener) {
+    if (config.stage() == Stage.PRETRAIN || ChatFormat.hasChatMl(tokenizer)) {
+      return ChatFormat.chatMl(tokenizer);
+    }
+    String unfit =
+        config.base().orElseThrow() + " has no chat template and no tokens of ChatML";
+    ChatFormat plain =
+        ChatFormat.plain(tokenizer)
+            .orElseThrow(
+                () ->
+                    new ConfigException(
+                        config.source(),
+                        "data.template",
+                        "missing: " + unfit + ", nor one that ends a text"));
+    TrainEvent.warnings(listener)
+        .accept(
+            unfit + ": it learns to chat with \"User:\" and \"Assistant:\" on lines of their own;"
+                + " data.template gives another form");
+    return plain;
+  }
+
   /** Its weights are still where they come from. */
   public TrainingModel model() {
     return model;
@@ -108,7 +130,10 @@ public final class Base implements AutoCloseable {
     return tokenizer;
   }
 
-  /** How it chats: as the configuration says, or its file, or else in ChatML. */
+  /**
+   * How it chats: as the configuration says, or its file, or else in ChatML, or where it has no
+   * tokens for that, in the plain form.
+   */
   public ChatFormat chat() {
     return chat;
   }

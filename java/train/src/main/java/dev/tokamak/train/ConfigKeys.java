@@ -54,7 +54,7 @@ public final class ConfigKeys {
               "files to learn from; a file of weight 0.5 is seen half as often, of 2 twice"),
           key("data.valid", new Either(new Decimal(0, 0.5, false), new Files(false)), 0.01,
               "held-out files, or the part of each file of data.train that is held out"),
-          open("data.template", new File(), "that of base, or ChatML",
+          open("data.template", new File(), "that of base, or ChatML, or a plain one",
               "sft, dpo, grpo: the chat template, a Jinja file"),
           // steps
           open("steps", whole(1, ConfigKey.UNBOUNDED), "required", "changes of the weights in all"),

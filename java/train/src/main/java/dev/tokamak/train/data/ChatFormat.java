@@ -6,6 +6,7 @@ import dev.tokamak.model.chat.Message;
 import dev.tokamak.model.format.FormatException;
 import dev.tokamak.model.format.Metadata;
 import dev.tokamak.model.jinja.TemplateException;
+import dev.tokamak.model.tokenizer.TokenKind;
 import dev.tokamak.model.tokenizer.Tokenizer;
 import java.time.Clock;
 import java.time.Instant;
@@ -13,6 +14,7 @@ import java.time.ZoneOffset;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -25,6 +27,16 @@ public final class ChatFormat {
           + " + '<|im_end|>\\n' }}"
           + "{% endfor %}"
           + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+
+  private static final List<String> CHATML_TOKENS = List.of("<|im_start|>", "<|im_end|>");
+
+  /** Roles by name. */
+  private static final String PLAIN =
+      "{% for message in messages %}"
+          + "{{ message['role']|capitalize + ':\\n' + (message['content'] or '') }}"
+          + "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{{ '\\n' }}"
+          + "{% endfor %}"
+          + "{% if add_generation_prompt %}{{ 'Assistant:\\n' }}{% endif %}";
 
   /** Some templates write the date: the same one each time, so that examples stay the same. */
   private static final Clock CLOCK =
@@ -68,6 +80,27 @@ public final class ChatFormat {
   /** ChatML, for a model's tokens. */
   public static ChatFormat chatMl(Tokenizer tokenizer) {
     return new ChatFormat("ChatML", CHATML, tokenizer);
+  }
+
+  /** Whether a vocabulary has a control token for each mark of ChatML. */
+  public static boolean hasChatMl(Tokenizer tokenizer) {
+    return CHATML_TOKENS.stream().allMatch(text -> isControl(tokenizer, text));
+  }
+
+  /**
+   * For a model without tokens for turns: {@code User:} and {@code Assistant:} on lines of their
+   * own, and behind each answer the token that ends a text. Empty if there is no such token.
+   */
+  public static Optional<ChatFormat> plain(Tokenizer tokenizer) {
+    return tokenizer.eos().isPresent()
+            && isControl(tokenizer, tokenizer.piece(tokenizer.eos().getAsInt()))
+        ? Optional.of(new ChatFormat("the plain template", PLAIN, tokenizer))
+        : Optional.empty();
+  }
+
+  private static boolean isControl(Tokenizer tokenizer, String text) {
+    OptionalInt token = tokenizer.find(text);
+    return token.isPresent() && tokenizer.kind(token.getAsInt()) == TokenKind.CONTROL;
   }
 
   /** The text of its templates, which tells formats apart. */
