@@ -34,7 +34,7 @@ public final class Base implements AutoCloseable {
   /**
    * Opens the file that a configuration names, or makes a new model's tokenizer.
    *
-   * @param listener may end that
+   * @param listener may end that, and hears it where a form to chat in had to be chosen
    * @throws dev.tokamak.model.format.FormatException if it is no model that the engine runs
    * @throws ConfigException if the configuration does not fit it
    * @throws dev.tokamak.model.jinja.TemplateException if its chat template is none
