@@ -12,6 +12,9 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 
 class SettingsTest {
@@ -70,6 +73,18 @@ class SettingsTest {
           .matches("a\\.txt \\(3145728 bytes, [0-9a-f]{12}\\) \\* 1\\.0");
     }
     assertThat(seen).hasSize(3);
+  }
+
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  @Timeout(value = 10, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void aPipeIsNotOpened(@TempDir Path folder) throws Exception {
+    Path pipe = folder.resolve("pipe");
+    assertThat(new ProcessBuilder("mkfifo", pipe.toString()).start().waitFor()).isZero();
+    Map<String, Object> values = common();
+    values.put("base", pipe.toString());
+    assertThat(Settings.of(TrainConfig.of(Stage.SFT, values, "test.yaml")))
+        .containsEntry("base", pipe.toString());
   }
 
   private static Set<String> settings(Stage stage, Map<String, Object> values) {

@@ -64,10 +64,14 @@ final class Settings {
   /** A file's name, size, and a checksum of its ends: most others differ, at no cost. */
   private static String file(Path path) {
     try {
-      return "%s (%d bytes, %s)".formatted(path.getFileName(), Files.size(path), Sha256.ofEnds(path));
+      if (Files.isRegularFile(path)) { // to open a pipe may wait for ever
+        return "%s (%d bytes, %s)"
+            .formatted(path.getFileName(), Files.size(path), Sha256.ofEnds(path));
+      }
     } catch (IOException _) {
-      return path.toString(); // whoever opens it says what is wrong
+      // as below
     }
+    return path.toString(); // whoever opens it says what is wrong
   }
 
   private static void put(Map<String, String> settings, TrainConfig.TokenizerOrigin origin) {
