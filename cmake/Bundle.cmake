@@ -19,7 +19,9 @@ file(GLOB emulated ${native}/kernels/host/tokamak_cuda_kernel_tests)
 file(COPY ${ROOT}/java/bundle/target/tokamak-bundle-${VERSION}.jar ${emulated} ${ROOT}/tests/golden
      DESTINATION ${folder}/checks REGEX "\\.py$|README\\.md$" EXCLUDE)
 file(COPY ${ROOT}/tests/cases/ops ${ROOT}/tests/cases/train DESTINATION ${folder}/checks/cases)
-file(COPY ${ROOT}/java/bundle/THIRD-PARTY.txt DESTINATION ${folder}/licences)
+file(COPY ${ROOT}/java/bundle/THIRD-PARTY.txt
+          ${ROOT}/java/embedded/src/main/resources/dev/tokamak/embedded/tokamak-stories-data.txt
+     DESTINATION ${folder}/licences)
 
 # The device's parts are there where nvcc was.
 if(EXISTS ${native}/kernels/tokamak_cuda.link)

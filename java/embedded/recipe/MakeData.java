@@ -7,14 +7,15 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.stream.Stream;
 
 /**
  * Makes the data of the embedded model that is not a corpus as it stands.
  *
  * <pre>java java/embedded/recipe/MakeData.java CORPORA OUT</pre>
  *
- * CORPORA holds tinystories-more-train.txt.gz, tinystories-more-valid.txt.gz and
- * stories260K-samples.txt.gz. The same input gives the same output, byte for byte.
+ * CORPORA holds tinystories-more-train.txt.gz and tinystories-more-valid.txt.gz. The same input gives
+ * the same output, byte for byte.
  */
 final class MakeData {
   /** Stories longer than this do not fit into the model's context beside their request. */
@@ -29,18 +30,39 @@ final class MakeData {
     }
     Path corpora = Path.of(arguments[0]);
     Path out = Files.createDirectories(Path.of(arguments[1]));
-    List<String> train = Lines.documents(corpora.resolve("tinystories-more-train.txt.gz"));
+    List<String> train =
+        Lines.documents(corpora.resolve("tinystories-more-train.txt.gz")).stream()
+            .map(story -> story.replaceAll("(?<=[A-Za-z])'S\\b", "'s")) // as in "Let'S"
+            .toList();
     List<String> valid = Lines.documents(corpora.resolve("tinystories-more-valid.txt.gz"));
-    List<String> weak = Lines.documents(corpora.resolve("stories260K-samples.txt.gz"));
     var stories = new Stories(train);
 
     Lines.write(out.resolve("programs.txt"), programs(60_000, new SplittableRandom(1)));
     Lines.writeJson(out.resolve("sft.jsonl"), instructions(stories, train));
-    Lines.writeJson(out.resolve("dpo.jsonl"), preferences(stories, train, weak));
+    Lines.writeJson(
+        out.resolve("requests.jsonl"),
+        wordCases(stories, Words.some(train, 4000, new SplittableRandom(3)), 3));
 
-    Lines.writeJson(out.resolve("eval-words.jsonl"), wordCases(stories, valid));
-    Lines.writeJson(out.resolve("eval-sums.jsonl"), sumCases(600));
-    Lines.writeJson(out.resolve("eval-find.jsonl"), findCases(valid, 600));
+    List<Map<String, Object>> words = wordCases(stories, valid, 4);
+    evaluation(out, "words", words);
+    evaluation(out, "word", eachWord(words));
+    evaluation(out, "sums", sumCases(600));
+    evaluation(out, "find", findCases(valid, 600));
+    evaluation(out, "absent", absentCases(600));
+  }
+
+  /** Cases as conversations, and as the texts in which a base model knows questions. */
+  private static void evaluation(Path out, String name, List<Map<String, Object>> cases)
+      throws IOException {
+    Lines.writeJson(out.resolve("eval-" + name + ".jsonl"), cases);
+    List<Map<String, Object>> plain = new ArrayList<>();
+    for (Map<String, Object> line : cases) {
+      var copy = new LinkedHashMap<>(line);
+      var message = (Map<?, ?>) ((List<?>) copy.remove("messages")).getFirst();
+      copy.put("prompt", "User: " + message.get("content") + "\nAnswer:");
+      plain.add(copy);
+    }
+    Lines.writeJson(out.resolve("eval-" + name + "-plain.jsonl"), plain);
   }
 
   /** Text for pretraining: a few exchanges a document, plain or as a conversation. */
@@ -64,51 +86,43 @@ final class MakeData {
     return documents;
   }
 
+  /** Conversations of one to three exchanges, half of them about stories. */
   private static List<Map<String, Object>> instructions(Stories stories, List<String> train) {
     var random = new SplittableRandom(2);
     List<Map<String, Object>> lines = new ArrayList<>();
-    for (String story : train) {
-      List<String> words = stories.telling(story, random);
-      if (story.length() <= STORY_CHARACTERS && !words.isEmpty()) {
-        lines.add(messages(Stories.request(words, random), story));
+    // Each story twice, asked for with other words.
+    for (String story : Stream.concat(train.stream(), train.stream()).toList()) {
+      List<Programs.Exchange> exchanges = new ArrayList<>();
+      if (story.length() <= STORY_CHARACTERS) {
+        stories.asked(story, random).ifPresent(exchanges::add);
       }
-      if (random.nextInt(4) == 0) {
-        Stories.question(story)
-            .forEach(found -> lines.add(messages(found.question(), found.answer())));
+      if (random.nextInt(8) == 0) {
+        Stories.question(story).ifPresent(exchanges::add);
+      }
+      if (random.nextInt(8) == 0) {
+        exchanges.addFirst(Programs.talk(random));
+      }
+      if (!exchanges.isEmpty()) {
+        lines.add(messages(exchanges));
       }
     }
     for (int i = lines.size(); i > 0; i--) {
-      Programs.Exchange exchange = Programs.any(random);
-      lines.add(messages(exchange.question(), exchange.answer()));
-    }
-    return lines;
-  }
-
-  /** The same request answered by a story that uses the words, and by one that does not. */
-  private static List<Map<String, Object>> preferences(
-      Stories stories, List<String> train, List<String> weak) {
-    var random = new SplittableRandom(3);
-    List<Map<String, Object>> lines = new ArrayList<>();
-    for (String story : train) {
-      List<String> words = stories.telling(story, random);
-      // Half of the others are as good as the first, so that the words make the difference.
-      String other = Words.one(random.nextBoolean() ? train : weak, random);
-      if (story.length() <= STORY_CHARACTERS
-          && other.length() <= STORY_CHARACTERS
-          && !words.isEmpty()
-          && words.stream().filter(Stories.words(other)::contains).count() <= 1) {
-        var line = new LinkedHashMap<String, Object>(); // Map.of has no order to rely on
-        line.put("prompt", Stories.request(words, random));
-        line.put("chosen", story);
-        line.put("rejected", other);
-        lines.add(line);
+      List<Programs.Exchange> exchanges = new ArrayList<>();
+      for (int turn = 1 + random.nextInt(3); turn > 0; turn--) {
+        exchanges.add(Programs.instruction(random));
       }
+      lines.add(messages(exchanges));
     }
     return lines;
   }
 
-  private static Map<String, Object> messages(String question, String answer) {
-    return Map.of("messages", List.of(message("user", question), message("assistant", answer)));
+  private static Map<String, Object> messages(List<Programs.Exchange> exchanges) {
+    List<Map<String, Object>> messages = new ArrayList<>();
+    for (Programs.Exchange exchange : exchanges) {
+      messages.add(message("user", exchange.question()));
+      messages.add(message("assistant", exchange.answer()));
+    }
+    return Map.of("messages", messages);
   }
 
   private static Map<String, Object> message(String role, String content) {
@@ -125,13 +139,27 @@ final class MakeData {
     return line;
   }
 
-  private static List<Map<String, Object>> wordCases(Stories stories, List<String> valid) {
-    var random = new SplittableRandom(4);
+  private static List<Map<String, Object>> wordCases(
+      Stories stories, List<String> of, long seed) {
+    var random = new SplittableRandom(seed);
     List<Map<String, Object>> lines = new ArrayList<>();
-    for (String story : valid) {
+    for (String story : of) {
       List<String> words = stories.telling(story, random);
       if (!words.isEmpty()) {
         lines.add(asked(Stories.request(words, random), "words", words));
+      }
+    }
+    return lines;
+  }
+
+  /** The same requests, once for each of their words. */
+  private static List<Map<String, Object>> eachWord(List<Map<String, Object>> cases) {
+    List<Map<String, Object>> lines = new ArrayList<>();
+    for (Map<String, Object> line : cases) {
+      for (Object word : (List<?>) line.get("words")) {
+        var one = new LinkedHashMap<>(line);
+        one.put("words", List.of(word));
+        lines.add(one);
       }
     }
     return lines;
@@ -141,7 +169,7 @@ final class MakeData {
     var random = new SplittableRandom(5);
     List<Map<String, Object>> lines = new ArrayList<>();
     for (int i = 0; i < count; i++) {
-      Programs.Exchange sum = Programs.sum(random, 50, true);
+      Programs.Exchange sum = Programs.sum(random, 100, true);
       lines.add(asked(sum.question(), "number", Integer.valueOf(sum.result())));
     }
     return lines;
@@ -152,12 +180,22 @@ final class MakeData {
     List<Map<String, Object>> lines = new ArrayList<>();
     for (String story : valid) {
       Stories.question(story)
-          .forEach(
+          .ifPresent(
               found -> lines.add(asked(found.question(), "words", List.of(found.result()))));
     }
     while (lines.size() < count) {
-      Programs.Exchange found = Programs.find(random);
+      Programs.Exchange found = Programs.find(random, true);
       lines.add(asked(found.question(), "words", List.of(found.result())));
+    }
+    return lines;
+  }
+
+  private static List<Map<String, Object>> absentCases(int count) {
+    var random = new SplittableRandom(7);
+    List<Map<String, Object>> lines = new ArrayList<>();
+    for (int i = 0; i < count; i++) {
+      lines.add(
+          asked(Programs.find(random, false).question(), "pattern", "(?s).*does not say.*"));
     }
     return lines;
   }

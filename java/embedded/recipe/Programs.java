@@ -97,15 +97,16 @@ final class Programs {
         String.valueOf(n));
   }
 
-  /** A few facts, one of them asked for: the answer stands in the text. */
-  static Exchange find(SplittableRandom random) {
+  /** A few facts, and a question: the answer stands in the text, or the text does not say. */
+  static Exchange find(SplittableRandom random, boolean told) {
     int count = 2 + random.nextInt(3);
-    List<String> names = Words.some(Words.NAMES, count, random);
-    List<String> things = Words.some(Words.THINGS, count, random);
-    List<String> colors = Words.some(Words.COLORS, count, random);
-    List<String> places = Words.some(Words.PLACES, count, random);
-    List<String> foods = Words.some(Words.FOODS, count, random);
-    int asked = random.nextInt(count);
+    int drawn = told ? count : count + 1;
+    List<String> names = Words.some(Words.NAMES, drawn, random);
+    List<String> things = Words.some(Words.THINGS, drawn, random);
+    List<String> colors = Words.some(Words.COLORS, drawn, random);
+    List<String> places = Words.some(Words.PLACES, drawn, random);
+    List<String> foods = Words.some(Words.FOODS, drawn, random);
+    int asked = told ? random.nextInt(count) : count;
     int kind = random.nextInt(4);
     var text = new StringBuilder();
     for (int i = 0; i < count; i++) {
@@ -138,7 +139,8 @@ final class Programs {
           case 2 -> "The " + things.get(asked) + " is in the " + result + ".";
           default -> names.get(asked) + " likes to eat " + result + ".";
         };
-    return new Exchange("Read this: " + text + " " + question, answer, result);
+    return new Exchange(
+        "Read this: " + text + " " + question, told ? answer : "The text does not say.", result);
   }
 
   /** Lines of a pattern; the answer is what ends the last. The words are not those of evaluate. */
@@ -192,14 +194,28 @@ final class Programs {
     return new Exchange(talk[0], talk[1], talk[1]);
   }
 
-  /** Any of the kinds. */
+  /** Any of the kinds, for instruction: more of what must be found, few sums but larger ones. */
+  static Exchange instruction(SplittableRandom random) {
+    return switch (random.nextInt(20)) {
+      case 0 -> sum(random, random.nextInt(8) == 0 ? 100 : 20, false);
+      case 1, 2 -> copy(random);
+      case 3, 4 -> sort(random);
+      case 5, 6 -> count(random);
+      case 7, 8, 9, 10, 11, 12 -> find(random, true);
+      case 13, 14 -> find(random, false);
+      case 15 -> pattern(random);
+      default -> talk(random);
+    };
+  }
+
+  /** Any of the kinds, for pretraining. */
   static Exchange any(SplittableRandom random) {
     return switch (random.nextInt(10)) {
       case 0, 1, 2 -> sum(random, random.nextBoolean() ? 10 : 50, false);
       case 3 -> copy(random);
       case 4 -> sort(random);
       case 5 -> count(random);
-      case 6, 7 -> find(random);
+      case 6, 7 -> find(random, true);
       case 8 -> pattern(random);
       default -> talk(random);
     };

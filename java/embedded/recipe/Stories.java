@@ -1,19 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /** Requests for stories with given words, made backwards: from a story to words that it uses. */
 final class Stories {
   private static final Pattern WORD = Pattern.compile("[a-z]+");
+
+  /** No names, and no parts of contractions. */
+  private static final Pattern PLAIN_WORD = Pattern.compile("(?<![A-Za-z'’])[a-z]{3,}(?![a-z'’])");
+
   private static final Pattern NAMED = Pattern.compile("named ([A-Z][a-z]+)");
 
   private static final List<String> REQUESTS =
@@ -27,6 +35,18 @@ final class Stories {
           "Please write a story for a small child that uses these words: %s.",
           "Write a short story. Use the words: %s.");
 
+  private static final List<String> WISHES =
+      List.of("Tell me a story%s.", "Can you tell me a story%s?", "Write a short story%s.",
+          "I want a story%s.", "Please tell a story%s!");
+
+  private static final Set<String> SUBJECTS =
+      Stream.of(
+              Words.ANIMALS, Words.THINGS, Words.PLACES,
+              List.of("girl", "boy", "dragon", "princess", "king", "robot", "monster", "fairy",
+                  "lion", "monkey", "tree", "bunny", "puppy", "kitten", "elephant", "giant"))
+          .flatMap(List::stream)
+          .collect(Collectors.toSet());
+
   private final Map<String, Integer> stories = new HashMap<>();
   private final int count;
 
@@ -37,37 +57,69 @@ final class Stories {
   }
 
   static Set<String> words(String story) {
-    Set<String> words = new LinkedHashSet<>();
-    Matcher matcher = WORD.matcher(story.toLowerCase(Locale.ROOT));
-    while (matcher.find()) {
-      words.add(matcher.group());
-    }
-    return words;
+    return matches(WORD, story.toLowerCase(Locale.ROOT));
   }
 
-  /** Three words of a story that are neither in most stories nor in hardly any; fewer: none. */
+  private static Set<String> matches(Pattern pattern, String text) {
+    Set<String> matches = new LinkedHashSet<>();
+    Matcher matcher = pattern.matcher(text);
+    while (matcher.find()) {
+      matches.add(matcher.group());
+    }
+    return matches;
+  }
+
+  /**
+   * Three words of a story's beginning, in its order, that few stories have but not hardly any; none
+   * where there are no three. What the reader of a request can tell from it early, and what is
+   * unlikely without it, is learned soonest.
+   */
   List<String> telling(String story, SplittableRandom random) {
     List<String> candidates = new ArrayList<>();
-    for (String word : words(story)) {
+    for (String word : matches(PLAIN_WORD, beginning(story, 300))) {
       int in = stories.getOrDefault(word, 0);
-      if (word.length() >= 3 && in >= 40 && in <= count / 12) {
+      if (in >= 30 && in <= count / 40) {
         candidates.add(word);
       }
     }
-    return candidates.size() < 3 ? List.of() : Words.some(candidates, 3, random);
+    if (candidates.size() < 3) {
+      return List.of();
+    }
+    List<String> words = Words.some(candidates, 3, random);
+    words.sort(Comparator.comparing(candidates::indexOf));
+    return words;
+  }
+
+  private static String beginning(String story, int length) {
+    return story.substring(0, Math.min(length, story.length()));
   }
 
   static String request(List<String> words, SplittableRandom random) {
     return String.format(Words.one(REQUESTS, random), String.join(", ", words));
   }
 
+  /** A request that the story answers: with given words mostly, of something, or just a story. */
+  Optional<Programs.Exchange> asked(String story, SplittableRandom random) {
+    if (random.nextInt(10) == 0) {
+      List<String> about = new ArrayList<>(words(beginning(story, 200)));
+      about.retainAll(SUBJECTS);
+      String wish = about.isEmpty() ? "" : " about " + Words.withArticle(about.getFirst());
+      return Optional.of(
+          new Programs.Exchange(Words.one(WISHES, random).formatted(wish), story, story));
+    }
+    List<String> words = telling(story, random);
+    return words.isEmpty()
+        ? Optional.empty()
+        : Optional.of(new Programs.Exchange(request(words, random), story, story));
+  }
+
   /** A question that the beginning of a story answers, if it names somebody. */
-  static List<Programs.Exchange> question(String story) {
+  static Optional<Programs.Exchange> question(String story) {
     String[] sentences = story.replace('\n', ' ').split("(?<=[.!?]) +");
     String beginning = String.join(" ", Arrays.copyOf(sentences, Math.min(3, sentences.length)));
     Matcher named = NAMED.matcher(beginning);
     if (!named.find() || beginning.length() > 400) {
-      return List.of();
+      return Optional.empty();
     }
     String name = named.group(1);
     String who =
@@ -75,8 +127,8 @@ final class Stories {
             ? "the girl"
             : beginning.contains("boy named") ? "the boy" : "";
     return who.isEmpty()
-        ? List.of()
-        : List.of(
+        ? Optional.empty()
+        : Optional.of(
             new Programs.Exchange(
                 "Read this: " + beginning + " What is the name of " + who + "?",
                 "The name of " + who + " is " + name + ".",

@@ -25,8 +25,6 @@ final class Words {
       List.of(
           "park", "garden", "kitchen", "forest", "beach", "school", "barn", "shop", "castle",
           "river", "hill", "zoo", "attic", "farm", "lake", "library");
-  static final List<String> FEELINGS =
-      List.of("happy", "sad", "angry", "tired", "scared", "proud", "hungry", "sleepy", "excited");
   static final List<String> FOODS =
       List.of(
           "cake", "soup", "bread", "rice", "pie", "cheese", "eggs", "honey", "carrots", "berries");
@@ -47,7 +45,7 @@ final class Words {
     return drawn;
   }
 
-  static String capital(String text) {
-    return Character.toUpperCase(text.charAt(0)) + text.substring(1);
+  static String withArticle(String noun) {
+    return ("aeiou".indexOf(noun.charAt(0)) < 0 ? "a " : "an ") + noun;
   }
 }

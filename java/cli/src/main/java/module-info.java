@@ -2,6 +2,7 @@
 
 /** The command line. */
 module dev.tokamak.cli {
+  requires dev.tokamak.embedded;
   requires dev.tokamak.generate;
   requires dev.tokamak.train;
   requires info.picocli;

@@ -51,8 +51,8 @@ class ReadmeTest {
   @Test
   void theFirstCommandTellsAStory() throws IOException {
     assertThat(Files.readString(readme()))
-        .contains("    ./tokamak run -m stories260K-F32.gguf -p \"Once upon a time\"\n");
-    String command = "run -m stories260K-F32.gguf -p \"Once upon a time\"";
+        .contains("    ./tokamak run -p \"Once upon a time\"\n");
+    String command = "run -p \"Once upon a time\"";
     assertThat(Cli.run(arguments(command)).done().out()).hasSizeGreaterThan(200);
   }
 

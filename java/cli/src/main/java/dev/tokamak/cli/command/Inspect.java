@@ -8,6 +8,7 @@ import dev.tokamak.cli.Json;
 import dev.tokamak.cli.Quantity;
 import dev.tokamak.cli.StandardOutput;
 import dev.tokamak.cli.Visible;
+import dev.tokamak.embedded.EmbeddedModel;
 import dev.tokamak.model.Architecture;
 import dev.tokamak.model.ModelFile;
 import dev.tokamak.model.family.Families;
@@ -19,7 +20,6 @@ import dev.tokamak.model.format.gguf.GgufType;
 import dev.tokamak.model.format.gguf.TensorInfo;
 import dev.tokamak.model.format.gguf.WeightCheck;
 import dev.tokamak.model.tokenizer.Tokenizer;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -39,8 +39,8 @@ import tools.jackson.core.JsonGenerator;
     name = "inspect",
     description = "Shows a model file: metadata, architecture, tensors, sizes, memory needed.")
 public final class Inspect implements Runnable {
-  @Parameters(paramLabel = "FILE", description = "A GGUF file.")
-  private Path path;
+  @Parameters(paramLabel = "FILE", description = "A GGUF file, or " + EmbeddedModel.NAME + ", the model that is in the program.")
+  private String name;
 
   @Option(
       names = "--check",
@@ -64,7 +64,7 @@ public final class Inspect implements Runnable {
 
   @Override
   public void run() {
-    try (ModelFile model = ModelFile.open(path)) {
+    try (ModelFile model = ModelFile.open(EmbeddedModel.named(name))) {
       List<String> obstacles = new ArrayList<>();
       Optional<Architecture> architecture =
           attempt(() -> Families.of(model).architecture(model), obstacles);

@@ -5,6 +5,7 @@ import dev.tokamak.backend.Backends;
 import dev.tokamak.backend.QuantType;
 import dev.tokamak.cli.Console;
 import dev.tokamak.cli.Visible;
+import dev.tokamak.embedded.EmbeddedModel;
 import dev.tokamak.generate.Capacity;
 import dev.tokamak.model.Model;
 import dev.tokamak.model.ModelOptions;
@@ -24,9 +25,10 @@ final class ModelArguments {
   @Option(
       names = {"-m", "--model"},
       paramLabel = "FILE",
-      required = true,
-      description = "A GGUF file; of a split one any piece.")
-  private Path path;
+      defaultValue = EmbeddedModel.NAME,
+      description = "A GGUF file, of a split one any piece; by default " + EmbeddedModel.NAME
+          + ", a small model that is in the program.")
+  private String name;
 
   @Option(
       names = "--lora",
@@ -74,7 +76,8 @@ final class ModelArguments {
   Model open(Console console) {
     try (var progress = ProgressLine.bytes(console, output.quiet, "loading")) {
       return Model.open(
-          path, new ModelOptions(backend.options(), progress::at, Optional.ofNullable(lora)));
+          EmbeddedModel.named(name),
+          new ModelOptions(backend.options(), progress::at, Optional.ofNullable(lora)));
     }
   }
 
@@ -106,6 +109,7 @@ final class ModelArguments {
       return;
     }
     Backends.Choice choice = model.backend();
+    Path file = Path.of(name).getFileName();
     String line =
         String.format(
             Locale.ROOT,
@@ -113,7 +117,7 @@ final class ModelArguments {
             choice.backend().name(),
             choice.reason(),
             choice.backend().description(),
-            lora == null ? path.getFileName() : path.getFileName() + " with " + lora.getFileName(),
+            lora == null ? file : file + " with " + lora.getFileName(),
             capacity.context(),
             name(capacity.cacheType()),
             model.loadSeconds());
@@ -124,9 +128,9 @@ final class ModelArguments {
     }
   }
 
-  /** The file as it was named. */
+  /** The model as it was named. */
   String name() {
-    return path.toString();
+    return name;
   }
 
   static String name(QuantType type) {

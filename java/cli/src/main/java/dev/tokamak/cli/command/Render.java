@@ -4,6 +4,7 @@ package dev.tokamak.cli.command;
 import dev.tokamak.cli.Console;
 import dev.tokamak.cli.Failure;
 import dev.tokamak.cli.Json;
+import dev.tokamak.embedded.EmbeddedModel;
 import dev.tokamak.model.chat.ChatTemplate;
 import dev.tokamak.model.chat.Message;
 import dev.tokamak.model.format.gguf.GgufFile;
@@ -58,8 +59,9 @@ public final class Render implements Runnable {
   @Option(
       names = {"-m", "--model"},
       paramLabel = "FILE",
-      description = "A GGUF file, with or without weights: its template and its tokens.")
-  private Path model;
+      description = "A GGUF file, with or without weights: its template and its tokens; without"
+          + " --template by default " + EmbeddedModel.NAME + ", the model that is in the program.")
+  private String model;
 
   @Option(
       names = "--template",
@@ -101,10 +103,11 @@ public final class Render implements Runnable {
           "--tools and --no-generation-prompt go with --messages; with --jsonl each line says");
     }
     if (model == null && template == null) {
-      throw misused("missing --template FILE or --model FILE: there is no template to render");
+      model = EmbeddedModel.NAME;
     }
-    Optional<Tokenizer> tokenizer = Optional.ofNullable(model).map(Tokenizer::open);
-    ChatTemplate chat = template(tokenizer);
+    Optional<Path> file = Optional.ofNullable(model).map(EmbeddedModel::named);
+    Optional<Tokenizer> tokenizer = file.map(Tokenizer::open);
+    ChatTemplate chat = template(file, tokenizer);
     if (source.lines) {
       JsonLines.answer(console, line -> answer(chat, line));
     } else {
@@ -112,7 +115,7 @@ public final class Render implements Runnable {
     }
   }
 
-  private ChatTemplate template(Optional<Tokenizer> tokenizer) {
+  private ChatTemplate template(Optional<Path> model, Optional<Tokenizer> tokenizer) {
     if (template != null) {
       String text = TextSource.file(template);
       String name = template.getFileName().toString();
@@ -120,10 +123,10 @@ public final class Render implements Runnable {
           .map(known -> ChatTemplate.of(name, text, known))
           .orElseGet(() -> ChatTemplate.of(name, text));
     }
-    try (GgufFile file = GgufFile.open(model)) {
+    try (GgufFile file = GgufFile.open(model.orElseThrow())) {
       return ChatTemplate.of(file.metadata(), tokenizer.orElseThrow())
           .orElseThrow(
-              () -> new Failure(model + ": has no chat template: --template FILE gives one"));
+              () -> new Failure(this.model + ": has no chat template: --template FILE gives one"));
     }
   }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.cli.command;
 
+import dev.tokamak.embedded.EmbeddedModel;
 import dev.tokamak.model.tokenizer.Tokenizer;
-import java.nio.file.Path;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -12,12 +12,13 @@ final class VocabularyOptions {
   @Option(
       names = {"-m", "--model"},
       paramLabel = "FILE",
-      required = true,
+      defaultValue = EmbeddedModel.NAME,
       description =
-          "A GGUF file, with or without weights, a tokenizer.json or a SentencePiece .model.")
-  private Path model;
+          "A GGUF file, with or without weights, a tokenizer.json or a SentencePiece .model; by"
+              + " default " + EmbeddedModel.NAME + ", the model that is in the program.")
+  private String model;
 
   Tokenizer open() {
-    return Tokenizer.open(model);
+    return Tokenizer.open(EmbeddedModel.named(model));
   }
 }

@@ -65,11 +65,6 @@ public final class TinyModel {
     return Files.write(file, model.bytes.toByteArray());
   }
 
-  /** Writes one to the file named: the launcher makes its start-up cache with it. */
-  public static void main(String[] arguments) throws IOException {
-    write(Path.of(arguments[0]), 1);
-  }
-
   private void weights() {
     int kvDim = DIM / HEADS * KV_HEADS;
     add("token_embd.weight", 0.5, DIM, VOCABULARY);
