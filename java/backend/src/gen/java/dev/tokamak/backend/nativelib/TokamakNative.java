@@ -388,7 +388,7 @@ public static native int tk_train_parameter(@Cast("tk_train*") long tape, int ro
  *  w = w (1 - rate decay) - rate / (1 - beta1^step) m / (sqrt(v / (1 - beta2^step)) + epsilon).
  *  Muon (Jordan et al. 2024) for matrices: b = momentum b + (1 - momentum) g; u = (1 - momentum) g +
  *  momentum b, made orthogonal by 5 steps of Newton and Schulz; w = w (1 - rate decay) - rate
- *  sqrt(max(1, rows / cols)) u. */
+ *  0.2 sqrt(max(rows, cols)) u (Liu et al. 2025). */
 public static native int tk_train_update(@Cast("tk_train*") long tape, int optimizer, @Cast("int64_t") long step, double learning_rate,
                            double weight_decay, double clip, double beta1, double beta2,
                            double epsilon, double momentum, @Cast("double*") long norm);
