@@ -3,6 +3,7 @@ package dev.tokamak.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import tools.jackson.databind.JsonNode;
 
@@ -28,6 +29,22 @@ class BenchTest {
       }
     }
     assertThat(json.get("peak_rss_bytes").asLong()).isGreaterThan(10_000_000);
+  }
+
+  @Test
+  void theDepthIsSaidAndTakesContext() {
+    String[] bench = {
+      "bench", "-m", Cli.stories(), "-p", "8", "-n", "4", "-r", "1", "-d", "100", "--ctx", "108"
+    };
+    assertThat(Cli.run(bench).done().out()).contains("(-p 8, -d 100)", "(-n 4, -b 1, -d 100)");
+    String[] json = Arrays.copyOf(bench, bench.length + 1);
+    json[bench.length] = "--json";
+    assertThat(Cli.run(json).json().get("d").asInt()).isEqualTo(100);
+    bench[bench.length - 1] = "107";
+    assertThat(Cli.run(bench).lastError())
+        .isEqualTo(
+            "tokamak: context 107 is too small for 108 tokens: -d 100 and the larger of -p 8 and"
+                + " -n 4; give smaller ones, or --ctx");
   }
 
   @Test

@@ -2,9 +2,9 @@
 package dev.tokamak.cli.command;
 
 import dev.tokamak.backend.Backend;
+import dev.tokamak.backend.CacheShape;
 import dev.tokamak.backend.Roofline;
 import dev.tokamak.backend.Roofline.Arithmetic;
-import dev.tokamak.backend.TokenSampler;
 import dev.tokamak.backend.cpu.CpuBackend;
 import dev.tokamak.backend.cuda.CudaBackend;
 import dev.tokamak.cli.Console;
@@ -12,8 +12,6 @@ import dev.tokamak.cli.Failure;
 import dev.tokamak.cli.Json;
 import dev.tokamak.cli.Quantity;
 import dev.tokamak.generate.Capacity;
-import dev.tokamak.generate.Sampler;
-import dev.tokamak.generate.SamplerOptions;
 import dev.tokamak.model.Inference;
 import dev.tokamak.model.Model;
 import dev.tokamak.model.format.gguf.GgufType;
@@ -30,7 +28,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.OptionalLong;
-import java.util.SplittableRandom;
 import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -43,9 +40,10 @@ import tools.jackson.core.JsonGenerator;
     description = {
       "Measures prefill and decode with random tokens, and the machine's roofline: medians of the"
           + " repetitions; spread is largest less smallest, by the median.",
-      "The roofline's fraction, by what was measured beside each repetition, is, for decode, the bytes of weights that a step reads, by the"
-          + " measured read bandwidth; for prefill the operations of all matrices but the output"
-          + " head, by the measured peak of the arithmetic that the weights' type takes."
+      "The roofline's fraction, by what was measured beside each repetition, is, for decode, the"
+          + " bytes of weights that a step reads, and those of the cache of -d, by the measured read"
+          + " bandwidth; for prefill the operations of all matrices but the output head, by the"
+          + " measured peak of the arithmetic that the weights' type takes."
     })
 public final class Bench implements Runnable {
   @Option(
@@ -71,6 +69,15 @@ public final class Bench implements Runnable {
       converter = Whole.class,
       description = "Sequences that decode together; by default ${DEFAULT-VALUE}.")
   private int batch;
+
+  @Option(
+      names = {"-d", "--depth"},
+      paramLabel = "N",
+      defaultValue = "0",
+      converter = Whole.OrZero.class,
+      description = "Tokens that each sequence holds before its prompt, and before its first decoded"
+          + " token; by default ${DEFAULT-VALUE}.")
+  private int depth;
 
   @Option(
       names = "-r",
@@ -106,11 +113,13 @@ public final class Bench implements Runnable {
   @Override
   public void run() {
     try (Model model = arguments.open(console)) {
-      int context = Math.max(prompt, decode);
-      Capacity capacity = arguments.capacity(model, context);
+      long context = (long) depth + Math.max(prompt, decode);
+      Capacity capacity =
+          arguments.capacity(model, (int) Math.min(context, Integer.MAX_VALUE));
       if (capacity.context() < context) {
         throw new Failure(
-            "context " + capacity.context() + " is too small for -p " + prompt + " and -n " + decode
+            "context " + capacity.context() + " is too small for " + context + " tokens: -d " + depth
+                + " and the larger of -p " + prompt + " and -n " + decode
                 + "; give smaller ones, or --ctx");
       }
       arguments.announce(console, model, capacity);
@@ -130,17 +139,19 @@ public final class Bench implements Runnable {
     List<Roofline> rooflines = new ArrayList<>();
     OptionalLong peak = OptionalLong.empty();
     Backend backend = model.backend().backend();
-    int rows = Math.max(batch, Math.min(capacity.chunk(), prompt));
+    int rows = Math.max(batch, Math.min(capacity.chunk(), Math.max(prompt, depth)));
     var shape =
         new Inference.Shape(capacity.context(), rows, batch, batch, capacity.cacheType());
     try (Inference inference = model.prepare(shape);
         var progress = ProgressLine.pieces(console, arguments.output.quiet, "bench", "runs")) {
-      var work = new Work(inference, model.architecture().vocabulary(), arguments.seed);
+      var work =
+          new TimedSteps(
+              inference, model.architecture().vocabulary(), batch, depth, arguments.seed);
       work.prefill(prompt); // warms up
-      work.decode(batch, Math.min(decode, 8));
+      work.decode(Math.min(decode, 8));
       for (int i = 0; i < repetitions; i++) {
         prefills[i] = prompt / work.prefill(prompt);
-        decodes[i] = (double) batch * decode / work.decode(batch, decode);
+        decodes[i] = (double) batch * decode / work.decode(decode);
         if (i == 0) {
           peak = peakBytes(); // before the roofline's own buffers; later repetitions add nothing
         }
@@ -155,11 +166,21 @@ public final class Bench implements Runnable {
         speed(
             prefills,
             rooflines.stream().map(r -> r.peak(arithmetic) / model.operationsPerToken()));
+    double stepBytes =
+        model.bytesPerToken() + (double) batch * depth * cacheBytesPerToken(model, capacity);
     Speed decode =
-        speed(
-            decodes,
-            rooflines.stream().map(r -> r.bytesPerSecond() / model.bytesPerToken() * batch));
+        speed(decodes, rooflines.stream().map(r -> r.bytesPerSecond() / stepBytes * batch));
     return new Result(model, type, Roofline.median(rooflines), prefill, decode, peak);
+  }
+
+  private static long cacheBytesPerToken(Model model, Capacity capacity) {
+    var architecture = model.architecture();
+    return new CacheShape(
+            capacity.cacheType(),
+            architecture.layers(),
+            architecture.kvHeads(),
+            architecture.headDim())
+        .bytesPerToken();
   }
 
   /**
@@ -209,89 +230,6 @@ public final class Bench implements Runnable {
     }
   }
 
-  /**
-   * The steps that are timed: forward passes, and the choice of the likeliest token, by the backend
-   * where it does that.
-   */
-  private static final class Work {
-    private static final SamplerOptions GREEDY = SamplerOptions.greedy();
-
-    private final Inference inference;
-    private final int vocabulary;
-    private final SplittableRandom random;
-    private final Sampler sampler;
-    private final float[] logits;
-    private final int[] none = {};
-
-    Work(Inference inference, int vocabulary, long seed) {
-      this.inference = inference;
-      this.vocabulary = vocabulary;
-      random = new SplittableRandom(seed);
-      sampler = new Sampler(vocabulary);
-      logits = new float[vocabulary];
-      inference.prepareSampling();
-    }
-
-    /** Seconds from a prompt to its first token. */
-    double prefill(int tokens) {
-      int sequence = inference.begin();
-      long start = System.nanoTime();
-      for (int i = 0; i < tokens; ) {
-        while (i < tokens && inference.room() > 0) {
-          inference.add(sequence, random.nextInt(vocabulary));
-          i++;
-        }
-        int row = i == tokens ? want() : -1;
-        inference.step();
-        if (row >= 0) {
-          choose(row);
-        }
-      }
-      double seconds = (System.nanoTime() - start) / 1e9;
-      inference.end(sequence);
-      return seconds;
-    }
-
-    /** Seconds of so many steps from an empty cache, a token of each sequence in each. */
-    double decode(int sequences, int steps) {
-      int[] open = new int[sequences];
-      for (int i = 0; i < sequences; i++) {
-        open[i] = inference.begin();
-      }
-      int[] rows = new int[sequences];
-      long start = System.nanoTime();
-      for (int step = 0; step < steps; step++) {
-        for (int i = 0; i < sequences; i++) {
-          inference.add(open[i], random.nextInt(vocabulary));
-          rows[i] = want();
-        }
-        inference.step();
-        for (int row : rows) {
-          choose(row);
-        }
-      }
-      double seconds = (System.nanoTime() - start) / 1e9;
-      for (int sequence : open) {
-        inference.end(sequence);
-      }
-      return seconds;
-    }
-
-    private int want() {
-      return inference.samples(GREEDY, 0)
-          ? inference.wantToken(GREEDY, none, 0, TokenSampler.Besides.NOTHING)
-          : inference.wantLogits();
-    }
-
-    private int choose(int row) {
-      if (inference.samples(GREEDY, 0)) {
-        return inference.token(row);
-      }
-      inference.logits(row, logits);
-      return sampler.sample(GREEDY, logits, none, 0);
-    }
-  }
-
   private void print(Result result) {
     Model model = result.model;
     row("model", arguments.name() + ", " + result.type + ", " + Quantity.bytes(
@@ -304,8 +242,9 @@ public final class Bench implements Runnable {
             + (r.int8Ops() > 0 ? ", " + Quantity.of(r.int8Ops(), "OP/s") + " int8" : "")
             + (r.bf16Ops() > 0 ? ", " + Quantity.of(r.bf16Ops(), "OP/s") + " bfloat16" : "")));
     row("load", Quantity.significant(model.loadSeconds()) + " s");
-    row("prefill", text(result.prefill) + " (-p " + prompt + ")");
-    row("decode", text(result.decode) + " (-n " + decode + ", -b " + batch + ")");
+    String behind = depth > 0 ? ", -d " + depth : "";
+    row("prefill", text(result.prefill) + " (-p " + prompt + behind + ")");
+    row("decode", text(result.decode) + " (-n " + decode + ", -b " + batch + behind + ")");
     result.peakBytes.ifPresent(peak -> row("memory", Quantity.bytes(peak) + " resident at most"));
   }
 
@@ -346,6 +285,7 @@ public final class Bench implements Runnable {
     json.writeNumberProperty("p", prompt);
     json.writeNumberProperty("n", decode);
     json.writeNumberProperty("b", batch);
+    json.writeNumberProperty("d", depth);
     json.writeNumberProperty("r", repetitions);
   }
 
