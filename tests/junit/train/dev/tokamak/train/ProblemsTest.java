@@ -3,7 +3,7 @@ package dev.tokamak.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.tokamak.train.Problems.Problem;
+import dev.tokamak.train.data.Question;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
@@ -22,18 +22,18 @@ class ProblemsTest {
   void heldOutSumsAreNeverLearnt(int largest) {
     var sums = new Problems.Sums(largest, 5);
     Set<String> learnt = new HashSet<>();
-    LongStream.range(0, 5000).forEach(i -> learnt.add(sums.training(i).question()));
-    List<Problem> heldOut = sums.heldOut(500);
-    assertThat(heldOut).hasSize(500).noneMatch(p -> learnt.contains(p.question()));
-    assertThat(heldOut).noneMatch(p -> learnt.contains(swapped(p.question())));
+    LongStream.range(0, 5000).forEach(i -> learnt.add(sums.training(i).text()));
+    List<Question> heldOut = sums.heldOut(500);
+    assertThat(heldOut).hasSize(500).noneMatch(p -> learnt.contains(p.text()));
+    assertThat(heldOut).noneMatch(p -> learnt.contains(swapped(p.text())));
   }
 
   @Test
   void answersAreJudgedExactly() {
     var sums = new Problems.Sums(50, 5);
     for (long i = 0; i < 200; i++) {
-      Problem problem = sums.training(i);
-      Matcher matcher = SUM.matcher(problem.question());
+      Question problem = sums.training(i);
+      Matcher matcher = SUM.matcher(problem.text());
       assertThat(matcher.matches()).isTrue();
       int right = Integer.parseInt(matcher.group(1)) + Integer.parseInt(matcher.group(2));
       assertThat(problem.rule().accepts(right + "")).isTrue();

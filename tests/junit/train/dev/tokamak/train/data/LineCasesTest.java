@@ -36,6 +36,7 @@ class LineCasesTest {
     String right =
         switch (columns[0]) {
           case "text" -> "{\"text\": \"a\"}";
+          case "question" -> "{\"prompt\": \"a\", \"exact\": \"b\"}";
           case "chat" -> "{\"instruction\": \"a\", \"output\": \"b\"}";
           default -> "{\"prompt\": \"a\", \"chosen\": \"b\", \"rejected\": \"c\"}";
         };
@@ -49,6 +50,10 @@ class LineCasesTest {
   private static void read(String kind, Path file) {
     if (kind.equals("text")) {
       Documents.read(file, (_, _) -> {});
+      return;
+    }
+    if (kind.equals("question")) {
+      Question.read(file);
       return;
     }
     try (var lines = new TextLines(file)) {

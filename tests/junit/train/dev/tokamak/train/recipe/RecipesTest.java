@@ -426,7 +426,7 @@ class RecipesTest {
       case GRPO -> {
         data.put("train", List.of(folder.resolve("questions.jsonl").toString()));
         config.put(
-            "grpo", Map.of("task", "words", "group", 2, "tokens", 6, "temperature", 0.9));
+            "grpo", Map.of("task", "verify", "group", 2, "tokens", 6, "temperature", 0.9));
       }
     }
     if (stage != Stage.PRETRAIN) {

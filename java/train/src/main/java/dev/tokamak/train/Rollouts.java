@@ -8,7 +8,7 @@ import dev.tokamak.generate.FinishReason;
 import dev.tokamak.generate.GenerateOptions;
 import dev.tokamak.generate.SamplerOptions;
 import dev.tokamak.model.Model;
-import dev.tokamak.train.Problems.Problem;
+import dev.tokamak.train.data.Question;
 import java.lang.foreign.Arena;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -71,7 +71,7 @@ public final class Rollouts implements Source {
     int group = config.grpo().group();
     int sequences = config.batch().sequences();
     int answers = sequences * config.batch().accumulate();
-    List<Problem> asked =
+    List<Question> asked =
         IntStream.range(0, answers)
             .mapToObj(i -> problems.training(step * (answers / group) + i / group))
             .toList();
@@ -126,7 +126,7 @@ public final class Rollouts implements Source {
 
   /** From now on the likeliest answers to held-out problems are looked at every so often. */
   public void validate() {
-    List<Problem> heldOut =
+    List<Question> heldOut =
         problems.heldOut(config.evaluate().batches() * config.batch().sequences());
     if (!heldOut.isEmpty()) {
       shop.watch(
@@ -146,7 +146,7 @@ public final class Rollouts implements Source {
    *
    * @param first number of the first answer, which its random numbers follow from
    */
-  private List<Answer> answer(List<Problem> asked, double temperature, long first) {
+  private List<Answer> answer(List<Question> asked, double temperature, long first) {
     SamplerOptions sampler =
         SamplerOptions.defaults().withTemp(temperature).withTopK(0).withTopP(1).withMinP(0);
     Answer[] answers = new Answer[asked.size()];
@@ -154,12 +154,12 @@ public final class Rollouts implements Source {
         var batcher = new Batcher(model, capacity(model, asked.size()))) {
       for (int i = 0; i < asked.size(); i++) {
         int number = i;
-        Problem problem = asked.get(i);
-        int[] prompt = shop.question(problem.question());
+        Question question = asked.get(i);
+        int[] prompt = shop.prompt(question.messages());
         if (prompt.length >= config.batch().tokens()) {
           throw new TrainException(
               "batch.tokens: found " + config.batch().tokens() + ", but a question has "
-                  + prompt.length + " tokens: " + problem.question());
+                  + prompt.length + " tokens: " + question.text());
         }
         GenerateOptions options =
             GenerateOptions.of(sampler.withSeed(Problems.mix(config.seed(), first + i)))
@@ -167,7 +167,7 @@ public final class Rollouts implements Source {
         batcher.submit(
             prompt,
             options,
-            event -> take(event, problem, answer -> answers[number] = answer, prompt));
+            event -> take(event, question, answer -> answers[number] = answer, prompt));
       }
       batcher.run();
     }
@@ -175,12 +175,12 @@ public final class Rollouts implements Source {
   }
 
   private void take(
-      Event event, Problem problem, Consumer<Answer> to, int[] prompt) {
+      Event event, Question question, Consumer<Answer> to, int[] prompt) {
     switch (event) {
       case Event.Token _ -> {}
       case Event.Finished end -> {
         boolean ended = end.reason() == FinishReason.EOS;
-        to.accept(new Answer(prompt, end, ended && problem.rule().accepts(end.text())));
+        to.accept(new Answer(prompt, end, ended && question.rule().accepts(end.text())));
       }
       case Event.Refused refused ->
           throw new TrainException(

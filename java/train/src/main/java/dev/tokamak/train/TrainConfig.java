@@ -159,7 +159,7 @@ public record TrainConfig(
   public enum Task {
     ARITHMETIC,
     PATTERN,
-    WORDS
+    VERIFY
   }
 
   /**

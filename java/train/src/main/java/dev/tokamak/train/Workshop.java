@@ -11,6 +11,7 @@ import dev.tokamak.generate.GenerateOptions;
 import dev.tokamak.generate.SamplerOptions;
 import dev.tokamak.generate.Session;
 import dev.tokamak.model.Model;
+import dev.tokamak.model.chat.Message;
 import dev.tokamak.model.ModelOptions;
 import dev.tokamak.model.TrainingModel;
 import dev.tokamak.model.WeightArray;
@@ -209,13 +210,13 @@ public final class Workshop implements AutoCloseable {
   /** The configuration's prompts as a user's questions. */
   public List<Prompt> questions() {
     return config.samples().prompts().stream()
-        .map(text -> new Prompt(text, question(text)))
+        .map(text -> new Prompt(text, prompt(List.of(Message.of("user", text)))))
         .toList();
   }
 
-  /** The tokens before the answer to a user's question. */
-  int[] question(String text) {
-    return ChatEncoder.question(base.tokenizer(), base.chat(), text);
+  /** The tokens before the answer to a conversation. */
+  int[] prompt(List<Message> messages) {
+    return ChatEncoder.prompt(base.tokenizer(), base.chat(), messages);
   }
 
   private List<TrainEvent> samples(long step, List<Prompt> prompts) {

@@ -19,6 +19,7 @@ import dev.tokamak.generate.evaluate.Pairs;
 import dev.tokamak.generate.evaluate.SyntheticTasks;
 import dev.tokamak.model.Model;
 import dev.tokamak.model.chat.ChatTemplate;
+import dev.tokamak.train.data.Question;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -271,7 +272,7 @@ public final class Evaluate implements Runnable {
   }
 
   private void verify() {
-    List<EvaluationCases.Question> cases = limited(EvaluationCases.questions(data));
+    List<Question> cases = limited(EvaluationCases.questions(data));
     String[] answers = new String[cases.size()];
     try (Model model = arguments.open(console);
         var batcher = batcher(model);
@@ -326,9 +327,9 @@ public final class Evaluate implements Runnable {
     print("%.4f of %d answers satisfy their rule%n", accuracy, answers.length);
   }
 
-  private int[] tokens(Model model, EvaluationCases.Question question) {
-    if (question.messages().isEmpty()) {
-      return model.tokenizer().encode(question.prompt(), true, false);
+  private int[] tokens(Model model, Question question) {
+    if (question.prompt().isPresent()) {
+      return model.tokenizer().encode(question.prompt().get(), true, false);
     }
     ChatTemplate chat =
         template.of(model, arguments.name(), "give cases with prompt, which is taken as it is");

@@ -6,9 +6,8 @@ import dev.tokamak.cli.Json;
 import dev.tokamak.generate.evaluate.Choices;
 import dev.tokamak.generate.evaluate.FewShot;
 import dev.tokamak.generate.evaluate.Pairs;
-import dev.tokamak.generate.verify.Verifier;
-import dev.tokamak.model.chat.Message;
 import dev.tokamak.train.data.Documents;
+import dev.tokamak.train.data.Question;
 import dev.tokamak.train.data.TextLines;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -20,8 +19,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
-import java.util.regex.Pattern;
-import java.util.regex.PatternSyntaxException;
 import java.util.stream.Stream;
 
 /**
@@ -31,19 +28,6 @@ import java.util.stream.Stream;
  */
 final class EvaluationCases {
   private EvaluationCases() {}
-
-  /**
-   * What is asked, and the rule that the answer must satisfy.
-   *
-   * @param prompt a text to go on from; empty where there are messages
-   * @param messages a conversation to answer; empty where there is a prompt
-   */
-  record Question(String prompt, List<Message> messages, Verifier rule) {
-    /** What is asked, for reports. */
-    String text() {
-      return messages.isEmpty() ? prompt : messages.getLast().content().orElse("");
-    }
-  }
 
   /** One line of a file of JSON lines. */
   private record Line(String place, String file, Map<?, ?> object) {
@@ -83,8 +67,6 @@ final class EvaluationCases {
     <T> T make(Supplier<T> value) {
       try {
         return value.get();
-      } catch (PatternSyntaxException e) {
-        throw new Failure(place + ": pattern: " + e.getDescription() + " at " + e.getIndex(), e);
       } catch (IllegalArgumentException e) {
         throw new Failure(place + ": " + e.getMessage(), e);
       }
@@ -193,47 +175,7 @@ final class EvaluationCases {
   }
 
   static List<Question> questions(List<Path> files) {
-    List<Question> questions = new ArrayList<>();
-    allLines(files)
-        .forEach(
-            line ->
-                questions.add(
-                    line.has("messages")
-                        ? new Question("", asked(line), rule(line))
-                        : new Question(line.text("prompt", "messages"), List.of(), rule(line))));
-    return notEmpty(questions, files, "prompt");
-  }
-
-  /** A conversation up to what the assistant is to say; an answer that stands there is left out. */
-  private static List<Message> asked(Line line) {
-    List<Message> messages = line.make(() -> Message.list(line.first("messages")));
-    boolean answered = messages.getLast().role().equals("assistant");
-    if (answered && messages.size() == 1) {
-      throw new Failure(line.place + ": messages: expected a question before the answer");
-    }
-    return answered ? messages.subList(0, messages.size() - 1) : messages;
-  }
-
-  private static Verifier rule(Line line) {
-    return line.make(
-        () -> {
-          if (line.has("words") || line.has("contains")) {
-            return new Verifier.Contains(line.texts("words", "contains"));
-          }
-          if (line.has("pattern")) {
-            return new Verifier.Matches(Pattern.compile(line.text("pattern")));
-          }
-          if (line.has("number")) {
-            Object number = line.first("number");
-            return new Verifier.Number(
-                number instanceof BigDecimal value ? value : new BigDecimal(number.toString()));
-          }
-          if (line.has("exact")) {
-            return new Verifier.Exact(line.text("exact"));
-          }
-          throw new Failure(
-              line.place + ": expected a rule: words, pattern, number or exact");
-        });
+    return expand(files).stream().flatMap(file -> Question.read(file).stream()).toList();
   }
 
   private static Stream<Line> allLines(List<Path> files) {

@@ -161,10 +161,10 @@ public final class ChatEncoder {
     return new Marked(all, marks);
   }
 
-  /** The tokens before the answer to a user's question. */
-  public static int[] question(Tokenizer tokenizer, ChatFormat format, String text) {
-    String prompt =
-        format.render(List.of(Message.of(Conversation.USER, text)), List.of(), true);
+  /** The tokens before the answer to a conversation. */
+  public static int[] prompt(
+      Tokenizer tokenizer, ChatFormat format, List<Message> messages) {
+    String prompt = format.render(messages, List.of(), true);
     return new ChatEncoder(tokenizer, format).ids(prompt, true);
   }
 

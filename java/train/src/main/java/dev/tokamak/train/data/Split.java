@@ -7,7 +7,7 @@ package dev.tokamak.train.data;
  *
  * @param every so many documents have one held out; 0: none
  */
-record Split(long every, long seed) {
+public record Split(long every, long seed) {
   /** Nothing is held out. */
   static final Split NOTHING = new Split(0, 0);
 
@@ -16,12 +16,12 @@ record Split(long every, long seed) {
    *
    * @param part 0 to 0.5
    */
-  static Split of(double part, long seed) {
+  public static Split of(double part, long seed) {
     return part == 0 ? NOTHING : new Split(Math.max(2, Math.round(1 / part)), seed);
   }
 
   /** Whether a document is held out. */
-  boolean holds(long index) {
+  public boolean holds(long index) {
     if (every == 0) {
       return false;
     }

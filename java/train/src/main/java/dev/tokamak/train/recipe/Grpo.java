@@ -10,7 +10,6 @@ import dev.tokamak.train.Rollouts;
 import dev.tokamak.train.TrainConfig;
 import dev.tokamak.train.TrainListener;
 import dev.tokamak.train.Workshop;
-import dev.tokamak.train.data.QuestionFiles;
 import java.lang.foreign.Arena;
 
 /**
@@ -30,11 +29,7 @@ public final class Grpo {
       boolean resume,
       Backends.Options options,
       TrainListener listener) {
-    Problems problems =
-        switch (config.grpo().task()) {
-          case ARITHMETIC -> new Problems.Sums(config.grpo().largest(), config.seed());
-          case PATTERN, WORDS -> QuestionFiles.read(config);
-        };
+    Problems problems = Problems.of(config);
     try (var checkpoints = Checkpoints.of(config, resume);
         var base = new Base(config, listener);
         var arena = Arena.ofConfined();
