@@ -113,6 +113,33 @@ TK_INLINE void add_all_values(const float* v, int64_t padded, int count, const f
   for (; d < padded; d += 16) add_values<Queries, 1>(v + d, padded, count, p, c, o + d);
 }
 
+/** The same of any number of queries. One alone is a chain of sums that wait for each other, so
+ *  those that are left over go together. */
+template <int Queries>
+TK_INLINE void scores_of(int64_t queries, const float* q, int64_t padded, const float* k,
+                         int64_t head_dim, float* p) {
+  for (; queries >= Queries; queries -= Queries, q += Queries * padded, p += Queries * 16) {
+    scores<Queries>(q, padded, k, head_dim, p);
+  }
+  if constexpr (Queries > 1) {
+    if (queries > 0) scores_of<Queries - 1>(queries, q, padded, k, head_dim, p);
+  }
+}
+
+template <int Queries>
+TK_INLINE void add_values_of(int64_t queries, const float* v, int64_t padded, int count,
+                             const float* p, const float* c, float* o) {
+  for (; queries >= Queries; queries -= Queries) {
+    add_all_values<Queries>(v, padded, count, p, c, o);
+    p += Queries * 16;
+    c += Queries;
+    o += Queries * padded;
+  }
+  if constexpr (Queries > 1) {
+    if (queries > 0) add_values_of<Queries - 1>(queries, v, padded, count, p, c, o);
+  }
+}
+
 /** Widens the first `count` positions of a tile (K whole: masked later) into scratch. */
 static void widen_tile(const Cache& cache, const char* tile, int count, AttentionScratch& scratch) {
   const TileLayout layout = tile_layout(cache.type, cache.head_dim);
@@ -150,26 +177,21 @@ static void widen_tile(const Cache& cache, const char* tile, int count, Attentio
 /** Scores, new maxima and weights of `queries` queries for one page; c gets e^(m - m'). */
 TK_INLINE void weigh_page(const float* k, int64_t head_dim, int64_t padded, int count,
                           int64_t queries, const float* q, float* p, float* l, float* m, float* c) {
-  int64_t i = 0;
-  for (; i + kScoreQueries <= queries; i += kScoreQueries) {
-    scores<kScoreQueries>(q + i * padded, padded, k, head_dim, p + i * 16);
-  }
-  for (; i < queries; i++) scores<1>(q + i * padded, padded, k, head_dim, p + i * 16);
-
+  scores_of<kScoreQueries>(queries, q, padded, k, head_dim, p);
   const Floats nothing = set(-__builtin_inff());
-  for (i = 0; i < queries; i++) {
+  for (int64_t i = 0; i < queries; i++) {
     const Floats s = first_lanes(count, load(p + i * 16), nothing);
     const float highest = reduce_max(s);
     c[i] = m[i];
     if (highest > m[i]) m[i] = highest;
     store(p + i * 16, exp(sub(s, set(m[i]))));
   }
-  for (i = 0; i < queries; i += 16) {
+  for (int64_t i = 0; i < queries; i += 16) {
     const int some = queries - i < 16 ? static_cast<int>(queries - i) : 16;
     const Floats before = load_partial(c + i, some), now = load_partial(m + i, some);
     store_partial(c + i, exp(sub(before, now)), some);
   }
-  for (i = 0; i < queries; i++) {
+  for (int64_t i = 0; i < queries; i++) {
     store(l + i * 16, fma(load(l + i * 16), set(c[i]), load(p + i * 16)));
   }
 }
@@ -228,13 +250,7 @@ static void attend(const Attention& attention, const Batch& batch, int64_t head,
       float* o = scratch.o + from * padded;
       weigh_page(k, dim, padded, count, some, scratch.q + from * padded, p, scratch.l + from * 16,
                  scratch.m + from, c);
-      int64_t i = 0;
-      for (; i + kValueQueries <= some; i += kValueQueries) {
-        add_all_values<kValueQueries>(v, padded, count, p + i * 16, c + i, o + i * padded);
-      }
-      for (; i < some; i++) {
-        add_all_values<1>(v, padded, count, p + i * 16, c + i, o + i * padded);
-      }
+      add_values_of<kValueQueries>(some, v, padded, count, p, c, o);
     }
   }
 
