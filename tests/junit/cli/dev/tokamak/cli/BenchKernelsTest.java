@@ -126,6 +126,18 @@ class BenchKernelsTest {
   }
 
   @Test
+  void fractionsAreDrawnOnAPage() throws IOException {
+    Path page = folder.resolve("kernels.html");
+    Cli.Result result = bench("--filter", "^matmul/.*64x96", "--plot", page.toString());
+    if (result.out().contains("roofline:")) {
+      assertThat(result.done().err()).contains("plot: " + page);
+      assertThat(Files.readString(page)).contains("<svg", ">matmul 20x64x96<", ">q8_0<");
+    } else {
+      assertThat(result.lastError()).contains("--plot", "nothing to draw");
+    }
+  }
+
+  @Test
   void rowsAreComparedWithAnEarlierRun() throws IOException {
     String[] select = {"--backend", "reference", "--filter", "^(gate|norm)/f32/1x(64|96)$"};
     Path file =

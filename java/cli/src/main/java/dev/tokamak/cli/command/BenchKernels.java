@@ -39,6 +39,9 @@ import picocli.CommandLine.TypeConversionException;
           + " measured read bandwidth or for the operations by its measured peak, whichever is"
           + " longer, by the time taken. bfloat16_x2 and bfloat16_x3 are float32 products made of"
           + " two or three bfloat16 ones: their peaks are a half and a third of bfloat16's.",
+      "Of one shape, a type whose product or attention is more than a quarter slower than the best"
+          + " of about its size is marked slow: F16 and BF16; Q8_0, Q6_K and Q5_K; Q4_0 and Q4_K."
+          + " One row is judged by bytes per second, a piece of a prompt by operations per second.",
       "On cuda, where libcublas is installed, the column cuBLAS has its time for the same product"
           + " of F32, F16 or BF16 weights, by the time taken: above 1 is faster than cuBLAS.",
       "Without --filter, the kernels of Llama-3.2-1B, in some minutes; with --filter . those of all"
@@ -71,6 +74,14 @@ public final class BenchKernels implements Runnable {
       paramLabel = "FILE",
       description = "What an earlier run wrote with --json, to compare with: above 1 is faster now.")
   private Path baseline;
+
+  @Option(
+      names = "--plot",
+      paramLabel = "FILE",
+      description =
+          "Draws the roofline's fractions of what has weights or a cache: on a page, or, if the name"
+              + " ends with .svg, as a picture.")
+  private Path plot;
 
   @Option(
       names = "-r",
@@ -124,6 +135,12 @@ public final class BenchKernels implements Runnable {
         report.writeJson(console);
       } else {
         report.print(console);
+      }
+      if (plot != null) {
+        report.draw(plot);
+        if (!output.quiet) {
+          console.err().println("plot: " + plot);
+        }
       }
       report.failure().ifPresent(line -> {
         throw new Failure(line);

@@ -12,11 +12,14 @@ import dev.tokamak.cli.Quantity;
 import dev.tokamak.cli.kernels.Baseline;
 import dev.tokamak.cli.kernels.Kernel;
 import dev.tokamak.cli.kernels.Row;
+import dev.tokamak.cli.kernels.SameSize;
+import java.nio.file.Path;
 import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
@@ -61,6 +64,20 @@ record KernelReport(
     return names.size() <= MOST_NAMES ? some : some + " and " + (names.size() - MOST_NAMES) + " more";
   }
 
+  /** Draws the fractions of the roofline. */
+  void draw(Path file) {
+    KernelPlot.write(
+        file, processor.name() + ", " + backend.name() + ": " + backend.description(), rows);
+  }
+
+  private List<String> slow() {
+    Map<String, SameSize.Place> places = SameSize.places(rows);
+    return rows.stream()
+        .map(row -> row.kernel().name())
+        .filter(name -> places.containsKey(name) && places.get(name).slow())
+        .toList();
+  }
+
   // ---- table ------------------------------------------------------------------------------
 
   void print(Console console) {
@@ -75,8 +92,9 @@ record KernelReport(
       titles.add("cuBLAS");
     }
     List<Line> lines = new ArrayList<>(List.of(new Line("kernel", titles, "")));
+    Map<String, SameSize.Place> places = SameSize.places(rows);
     for (Row row : rows) {
-      lines.add(line(row, yardsticks));
+      lines.add(line(row, yardsticks, Optional.ofNullable(places.get(row.kernel().name()))));
     }
     int[] widths = new int[titles.size()];
     int nameWidth = 0;
@@ -105,6 +123,12 @@ record KernelReport(
       console.out().printf("emulated: these are times of software, not of a device%n");
     }
     comparison.ifPresent(compared -> print(console, compared));
+    List<String> slow = slow();
+    if (!slow.isEmpty()) {
+      console.out().printf(
+          "slow, more than 25 %% behind the best type of their size: %s%n",
+          String.join(", ", slow));
+    }
   }
 
   /** Of the kinds of arithmetic that the machine has, or that the rows are made of. */
@@ -139,7 +163,7 @@ record KernelReport(
     }
   }
 
-  private Line line(Row row, boolean yardsticks) {
+  private Line line(Row row, boolean yardsticks, Optional<SameSize.Place> place) {
     String name = row.kernel().name();
     return switch (row.outcome()) {
       case Row.Failed failed -> new Line(name, List.of(), "FAILED: " + failed.reason());
@@ -159,7 +183,12 @@ record KernelReport(
         if (yardsticks) {
           cells.add(ratio(measured.yardstickSeconds(), measured.seconds()));
         }
-        yield new Line(name, cells, "");
+        String slow =
+            place
+                .filter(SameSize.Place::slow)
+                .map(p -> "slow: " + Quantity.percent(p.share()) + " of " + p.best())
+                .orElse("");
+        yield new Line(name, cells, slow);
       }
     };
   }
@@ -221,9 +250,11 @@ record KernelReport(
           writeNames(json, "new", added(compared));
           json.writeEndObject();
         });
+    writeNames(json, "slow", slow());
+    Map<String, SameSize.Place> places = SameSize.places(rows);
     json.writeArrayPropertyStart("rows");
     for (Row row : rows) {
-      write(json, row);
+      write(json, row, Optional.ofNullable(places.get(row.kernel().name())));
     }
     json.writeEndArray();
   }
@@ -256,7 +287,7 @@ record KernelReport(
     json.writeEndObject();
   }
 
-  private void write(JsonGenerator json, Row row) {
+  private void write(JsonGenerator json, Row row, Optional<SameSize.Place> place) {
     Kernel kernel = row.kernel();
     json.writeStartObject();
     json.writeStringProperty("kernel", kernel.operation());
@@ -277,6 +308,7 @@ record KernelReport(
       case Row.Measured measured -> {
         json.writeStringProperty("status", "measured");
         write(json, row, measured);
+        place.ifPresent(p -> Json.number(json, "best_of_size_ratio", p.share()));
       }
     }
     json.writeEndObject();

@@ -92,6 +92,12 @@ public final class ChartPage {
     return this;
   }
 
+  /** Adds a picture of bars. */
+  public ChartPage bars(BarChart chart) {
+    body.append("<figure class=\"wide\">\n").append(chart.svg()).append("</figure>\n");
+    return this;
+  }
+
   /** Adds a heading. */
   public ChartPage heading(String heading) {
     body.append("<h2>").append(escape(heading)).append("</h2>\n");
@@ -212,7 +218,7 @@ public final class ChartPage {
     }
   }
 
-  private static String escape(String text) {
+  static String escape(String text) {
     return text.replace("&", "&amp;")
         .replace("<", "&lt;")
         .replace(">", "&gt;")
