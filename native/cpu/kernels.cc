@@ -27,6 +27,7 @@ using namespace tokamak::cpu;
 #include "gate.inl.h"
 #include "matmul.inl.h"
 #include "norm.inl.h"
+#include "pack.inl.h"
 #include "rope.inl.h"
 #include "roofline.inl.h"
 #include "select.inl.h"
@@ -50,6 +51,7 @@ const Kernels kernels = {
     .quantize_row = quantize_row,
     .matmul = matmul,
     .finite = finite,
+    .pack = pack,
     .train = &train_kernels,
     .read_all = read_all,
     .multiply_floats = multiply_floats,

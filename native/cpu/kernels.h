@@ -135,6 +135,10 @@ struct Kernels {
   /** Whether all of x[count] are finite. */
   bool (*finite)(const float* x, int64_t count);
 
+  /** pack_groups of pack.h, the same bytes. */
+  void (*pack)(int type, int64_t rows, int64_t cols, const void* source, int64_t first,
+               int64_t last, void* packed);
+
   const TrainKernels* train;
 
   // What tk_cpu_roofline times: see roofline.inl.h.

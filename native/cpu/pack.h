@@ -98,7 +98,8 @@ int64_t group_bytes(int type, int64_t cols);
 int64_t packed_bytes(int type, int64_t rows, int64_t cols);
 
 /** Packs the groups first .. last-1 of a matrix [rows, cols] that packed_bytes accepts. Source
- *  and packed are those of the whole matrix; neither needs alignment. */
+ *  and packed are those of the whole matrix; neither needs alignment. This is the plain version,
+ *  which each level has a fast one of (pack.inl.h). */
 void pack_groups(int type, int64_t rows, int64_t cols, const void* source, int64_t first,
                  int64_t last, void* packed);
 

@@ -97,6 +97,7 @@ int tk_cpu_pack(tk_team* team, int type, int64_t rows, int64_t cols, const void*
   if (tk_cpu_packed_bytes(type, rows, cols) < 0) return TK_UNSUPPORTED;
 
   struct Packing {
+    decltype(Kernels::pack) pack;
     int type;
     int64_t rows, cols, groups, chunk;
     const void* source;
@@ -104,14 +105,14 @@ int tk_cpu_pack(tk_team* team, int type, int64_t rows, int64_t cols, const void*
     Claims claims;
   };
   const int64_t groups = row_groups(rows);
-  Packing packing{type,   rows,   cols,    groups, std::clamp<int64_t>(groups / 64, 1, 16),
-                  source, packed, Claims{}};
+  Packing packing{team->kernels->pack, type,   rows,   cols,    groups,
+                  std::clamp<int64_t>(groups / 64, 1, 16), source, packed, Claims{}};
   return team->run(
       [](void* context, int) {
         Packing& p = *static_cast<Packing*>(context);
         for (int64_t first; (first = p.claims.take(p.chunk)) < p.groups;) {
-          pack_groups(p.type, p.rows, p.cols, p.source, first,
-                      std::min(first + p.chunk, p.groups), p.packed);
+          p.pack(p.type, p.rows, p.cols, p.source, first, std::min(first + p.chunk, p.groups),
+                 p.packed);
         }
       },
       &packing);

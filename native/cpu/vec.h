@@ -21,8 +21,9 @@
 //   reduce_add, reduce_max   lanes i and i+8, then i+4, i+2, i+1: the same order at every level
 //   load_f16, store_f16      16 halves; load_bf16, store_bf16: nearest even, NaN stays NaN
 //   load_ints, store_ints    16 int32; load_s8, load_u8: 16 bytes, widened
+//   load_quarters(a,b,c,d)   4 int32 from each of four addresses
 //   store_s8                 narrows to 16 bytes, saturated
-//   add sub bit_and bit_or   on Ints; reduce_add, reduce_max too; shift_left<n>, shift_right<n> of the 32-bit lanes, zeros in
+//   add sub bit_and bit_or   and bit_xor on Ints; reduce_add, reduce_max too; shift_left<n>, shift_right<n> of the 32-bit lanes, zeros in
 //   multiply                 low 32 bits of the products
 //   to_floats, round_to_ints nearest even; out of range and NaN: INT32_MIN (x86)
 //   as_ints, as_floats       the same bits

@@ -68,6 +68,9 @@ TK_INLINE Ints bit_and(Ints a, Ints b) {
 TK_INLINE Ints bit_or(Ints a, Ints b) {
   return {_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)};
 }
+TK_INLINE Ints bit_xor(Ints a, Ints b) {
+  return {_mm256_xor_si256(a.lo, b.lo), _mm256_xor_si256(a.hi, b.hi)};
+}
 TK_INLINE Floats abs(Floats a) { return as_floats(bit_and(as_ints(a), set_ints(0x7fffffff))); }
 
 TK_INLINE Ints select(Ints mask, Ints a, Ints b) {
@@ -132,6 +135,10 @@ TK_INLINE void store_low_halves(void* p, Ints a) {
 TK_INLINE Ints load_ints(const void* p) {
   const __m256i* in = static_cast<const __m256i*>(p);
   return {_mm256_loadu_si256(in), _mm256_loadu_si256(in + 1)};
+}
+TK_INLINE Ints load_quarters(const void* a, const void* b, const void* c, const void* d) {
+  return {_mm256_set_m128i(load_16_bytes(b), load_16_bytes(a)),
+          _mm256_set_m128i(load_16_bytes(d), load_16_bytes(c))};
 }
 TK_INLINE void store_ints(void* p, Ints a) {
   _mm256_storeu_si256(static_cast<__m256i*>(p), a.lo);

@@ -97,6 +97,14 @@ TK_INLINE void store_low_halves(void* p, Ints a) {
 }
 
 TK_INLINE Ints load_ints(const void* p) { return {_mm512_loadu_si512(p)}; }
+TK_INLINE Ints load_quarters(const void* a, const void* b, const void* c, const void* d) {
+  const __m128i* const parts[] = {static_cast<const __m128i*>(a), static_cast<const __m128i*>(b),
+                                  static_cast<const __m128i*>(c), static_cast<const __m128i*>(d)};
+  __m512i low = _mm512_castsi128_si512(_mm_loadu_si128(parts[0]));
+  low = _mm512_inserti32x4(low, _mm_loadu_si128(parts[1]), 1);
+  low = _mm512_inserti32x4(low, _mm_loadu_si128(parts[2]), 2);
+  return {_mm512_inserti32x4(low, _mm_loadu_si128(parts[3]), 3)};
+}
 TK_INLINE void store_ints(void* p, Ints a) { _mm512_storeu_si512(p, a.v); }
 TK_INLINE Ints load_s8(const void* p) {
   return {_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)))};
@@ -113,6 +121,7 @@ TK_INLINE Ints max(Ints a, Ints b) { return {_mm512_max_epi32(a.v, b.v)}; }
 TK_INLINE Ints multiply(Ints a, Ints b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
 TK_INLINE Ints bit_and(Ints a, Ints b) { return {_mm512_and_si512(a.v, b.v)}; }
 TK_INLINE Ints bit_or(Ints a, Ints b) { return {_mm512_or_si512(a.v, b.v)}; }
+TK_INLINE Ints bit_xor(Ints a, Ints b) { return {_mm512_xor_si512(a.v, b.v)}; }
 TK_INLINE int32_t reduce_add(Ints a) {
   __m256i b = _mm256_add_epi32(_mm512_castsi512_si256(a.v), _mm512_extracti32x8_epi32(a.v, 1));
   __m128i c = _mm_add_epi32(_mm256_castsi256_si128(b), _mm256_extracti128_si256(b, 1));

@@ -41,6 +41,10 @@ TK_INLINE Ints load_ints(const void* p) {
   TK_FOUR r.v[i] = static_cast<const AnyInts4*>(p)[i];
   return r;
 }
+TK_INLINE Ints load_quarters(const void* a, const void* b, const void* c, const void* d) {
+  return {{*static_cast<const AnyInts4*>(a), *static_cast<const AnyInts4*>(b),
+           *static_cast<const AnyInts4*>(c), *static_cast<const AnyInts4*>(d)}};
+}
 TK_INLINE void store_ints(void* p, Ints a) {
   TK_FOUR static_cast<AnyInts4*>(p)[i] = a.v[i];
 }
@@ -113,6 +117,10 @@ TK_INLINE Ints bit_and(Ints a, Ints b) {
 }
 TK_INLINE Ints bit_or(Ints a, Ints b) {
   TK_FOUR a.v[i] |= b.v[i];
+  return a;
+}
+TK_INLINE Ints bit_xor(Ints a, Ints b) {
+  TK_FOUR a.v[i] ^= b.v[i];
   return a;
 }
 template <int n>

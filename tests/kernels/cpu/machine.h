@@ -75,6 +75,6 @@ struct Scenario {
   const char* name;
   void (*run)(int level, uint64_t seed);
 };
-extern const std::vector<Scenario> team_scenarios, tape_scenarios, gemm_scenarios;
+extern const std::vector<Scenario> team_scenarios, tape_scenarios, pack_scenarios, gemm_scenarios;
 
 }  // namespace tokamak::tests

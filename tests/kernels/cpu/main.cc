@@ -46,7 +46,7 @@ int run(int argc, char** argv) {
                                     {one, std::min<int64_t>(rows, 7), "in steps of 7"}};
     });
     runner.training(where, again, [&](const TrainingProblem& problem) { run_training(problem, level); });
-    for (const auto* scenarios : {&team_scenarios, &tape_scenarios, &gemm_scenarios, &train_scenarios}) {
+    for (const auto* scenarios : {&team_scenarios, &tape_scenarios, &pack_scenarios, &gemm_scenarios, &train_scenarios}) {
       for (const Scenario& scenario : *scenarios) {
         runner.attempt(scenario.name, where, again, [&] { scenario.run(level, options.seed); });
       }
