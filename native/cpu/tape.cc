@@ -146,8 +146,19 @@ struct tk_tape::Run {
   bool alone;                         // run the phases of `alone`, checking each output
   std::atomic<int> failed{-1};        // operation
   std::atomic<bool> not_finite{false};  // in the output being scanned
+  std::atomic<bool> stopped{false};     // work was left out
+  std::atomic<size_t> leave{SIZE_MAX};  // all threads leave after this phase; thread 0 decides
 
   int64_t rows(int domain) const { return domain == TK_ROWS_OUTPUTS ? m : n; }
+
+  bool stops() {
+    if (tape->stop == nullptr || __atomic_load_n(tape->stop, __ATOMIC_RELAXED) == 0) return false;
+    stopped.store(true, std::memory_order_relaxed);
+    return true;
+  }
+
+  /** The next chunk of a phase; none where the step is to stop, so that the phase ends soon. */
+  int64_t take(Claims& claim, int64_t chunk) { return stops() ? INT64_MAX : claim.take(chunk); }
 };
 
 // ---- planning -----------------------------------------------------------------------------
@@ -268,13 +279,13 @@ void tk_tape::run_row(const Operation& operation, int64_t row) const {
   }
 }
 
-void tk_tape::run_phase(const Phase& phase, Claims& claim, const Run& run, int thread) {
+void tk_tape::run_phase(const Phase& phase, Claims& claim, Run& run, int thread) {
   const Kernels& kernels = *team->kernels;
   const int64_t rows = run.rows(phase.rows);
   switch (phase.kind) {
     case Phase::row_by_row: {
       const int64_t chunk = chunk_of(rows, team->threads, 16);
-      for (int64_t first; (first = claim.take(chunk)) < rows;) {
+      for (int64_t first; (first = run.take(claim, chunk)) < rows;) {
         for (int64_t row = first; row < std::min(first + chunk, rows); row++) {
           for (int i = phase.first; i < phase.last; i++) run_row(operations[i], row);
           if (phase.quantize < 0) continue;
@@ -291,7 +302,7 @@ void tk_tape::run_phase(const Phase& phase, Claims& claim, const Run& run, int t
         total += row_groups(operations[i].matmul.out_dim);
       }
       const int64_t chunk = chunk_of(total, team->threads, 16);
-      for (int64_t first; (first = claim.take(chunk)) < total;) {
+      for (int64_t first; (first = run.take(claim, chunk)) < total;) {
         int64_t last = std::min(first + chunk, total), base = 0;
         for (int i = phase.first; i < phase.last && base < last; i++) {
           const Matmul& matmul = operations[i].matmul;
@@ -308,7 +319,7 @@ void tk_tape::run_phase(const Phase& phase, Claims& claim, const Run& run, int t
       const Attention& attention = operations[phase.first].attention;
       const int64_t blocks = divide_up(rows, attention_rows);
       const int64_t total = blocks * attention.cache.kv_heads;
-      for (int64_t job; (job = claim.take(1)) < total;) {
+      for (int64_t job; (job = run.take(claim, 1)) < total;) {
         const int64_t first = job % blocks * attention_rows;
         kernels.attention(attention, batch, job / blocks, first,
                           std::min(first + attention_rows, rows), scratch[thread].get());
@@ -342,7 +353,10 @@ int tk_tape::replay(Run& run) {
           const Phase& phase = plan[i];
           if (run.rows(phase.rows) == 0) continue;
           tape.run_phase(phase, tape.claims[claim++], run, thread);
+          // A thread that is late at the barrier may see what thread 0 says of a later phase.
+          if (thread == 0 && run.stops()) run.leave.store(i, std::memory_order_relaxed);
           tape.team->barrier();
+          if (run.leave.load(std::memory_order_relaxed) <= i) return;
           // Nothing to look at where rows are only quantized, or stored.
           if (phase.last == phase.first) continue;
           const Operation& last = tape.operations[phase.last - 1];
@@ -364,10 +378,12 @@ int tk_tape::step(int n, int m) {
   failed = -1;
   Run run{this, n, m, false};
   if (const int status = replay(run); status != TK_OK) return status;
+  if (run.stopped) return tokamak::fail(TK_STOPPED, "tk_cpu_step: stopped");
   if (!run.not_finite) return TK_OK;
 
   Run search{this, n, m, true};
   if (const int status = replay(search); status != TK_OK) return status;
+  if (search.stopped) return tokamak::fail(TK_STOPPED, "tk_cpu_step: stopped");
   failed = search.failed;
   // An operation that works in place on memory that no earlier one fills may not fail again.
   if (failed < 0) failed = static_cast<int>(operations.size()) - 1;

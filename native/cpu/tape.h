@@ -81,6 +81,7 @@ struct tk_tape {
   int max_rows, max_outputs;
   tokamak::cpu::Batch batch;
   tokamak::cpu::Cache cache{};  // memory null: none named yet
+  const int32_t* stop = nullptr;  // tk_cpu_watch; null: none named
   std::vector<tokamak::cpu::Operation> operations;
   int failed = -1;
 
@@ -95,7 +96,7 @@ struct tk_tape {
 
   void extend_plan(std::vector<tokamak::cpu::Phase>& plan, int number);
   bool joins(const tokamak::cpu::Phase& phase, int number) const;
-  void run_phase(const tokamak::cpu::Phase& phase, tokamak::cpu::Claims& claims, const Run& run,
+  void run_phase(const tokamak::cpu::Phase& phase, tokamak::cpu::Claims& claims, Run& run,
                  int thread);
   void run_row(const tokamak::cpu::Operation& operation, int64_t row) const;
   int replay(Run& run);

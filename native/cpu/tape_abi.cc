@@ -192,6 +192,14 @@ int tk_cpu_cache(tk_tape* tape, int type, int layers, int kv_heads, int head_dim
   return TK_OK;
 }
 
+int tk_cpu_watch(tk_tape* tape, const int32_t* stop) {
+  Check check("tk_cpu_watch");
+  check.that(tape != nullptr, TK_BAD_ARGUMENT, "tape is null").pointer("stop", stop);
+  if (check.status() != TK_OK) return check.status();
+  tape->stop = stop;
+  return TK_OK;
+}
+
 int tk_cpu_embed(tk_tape* tape, int type, int64_t vocab, int64_t dim, const void* table,
                  float* out) {
   return embed("tk_cpu_embed", tape, type, vocab, dim, table, false, out);

@@ -36,7 +36,8 @@ enum tk_status {
   TK_OUT_OF_MEMORY = 2,
   TK_UNSUPPORTED = 3,    // this processor or this build cannot do it
   TK_NOT_FINITE = 4,     // a step produced NaN or infinity: see tk_cpu_tape_failed
-  TK_DEVICE = 5          // a CUDA call failed: see tk_cuda_error_code
+  TK_DEVICE = 5,         // a CUDA call failed: see tk_cuda_error_code
+  TK_STOPPED = 6         // a step was told to end early: see tk_cpu_watch
 };
 
 // Instruction-set levels, in rising order; each includes those before it.
@@ -135,6 +136,12 @@ TK_API int64_t tk_cpu_cache_bytes(int type, int layers, int kv_heads, int head_d
  *  (native/cpu/cache.h has the layout to the byte). Needed before the first store. */
 TK_API int tk_cpu_cache(tk_tape* tape, int type, int layers, int kv_heads, int head_dim, int pages,
                         void* memory);
+
+/** Names a word of the caller's that ends a step early: a step that finds it other than 0 returns
+ *  TK_STOPPED, and what it would have written, its rows of the cache included, is undefined; the
+ *  same step may be run again. It looks before each piece of its work, which is some milliseconds
+ *  at most. Any thread may set the word; it must not go back to 0 before the step has returned. */
+TK_API int tk_cpu_watch(tk_tape* tape, const int32_t* stop);
 
 /** out[n, dim] = rows of table [vocab, dim] (GGUF layout, any type) chosen by the tokens. */
 TK_API int tk_cpu_embed(tk_tape* tape, int type, int64_t vocab, int64_t dim, const void* table,

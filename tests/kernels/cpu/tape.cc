@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The tape: wrong arguments, wrong batches, outputs that are not finite, and that operations
-// which share a phase compute what they compute alone.
+// The tape: wrong arguments, wrong batches, outputs that are not finite, steps that are stopped,
+// and that operations which share a phase compute what they compute alone.
 
 #include <string.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <thread>
 
 #include "../model.h"
 #include "machine.h"
@@ -65,6 +68,9 @@ void wrong_arguments(int level, uint64_t) {
   expect_message(tk_cpu_gate(t, 0, x, nullptr, 4, z), "tk_cpu_gate: up is null");
   expect_message(tk_cpu_add(t, 0, x, y, -1), "width=-1");
   expect_message(tk_cpu_select(t, x, 4, x), "out overlaps x");
+  const int32_t word = 0;
+  expect_message(tk_cpu_watch(nullptr, &word), "tk_cpu_watch: tape is null");
+  expect_message(tk_cpu_watch(t, nullptr), "tk_cpu_watch: stop is null");
   expect_message(tk_cpu_step(t, 1, 0), "empty");  // nothing of all this was recorded
   if (tk_cpu_packed_bytes(0, INT64_MAX, INT64_MAX) != -1) fail("overflow accepted");
   expect_message(tk_cpu_pack(team.handle, 0, 4, 4, nullptr, x), "source is null");
@@ -186,6 +192,84 @@ void culprit_after_a_store(int level, uint64_t) {
   if (failed != 1) fail("operation %d named, not 1", failed);
 }
 
+/** Stopped at any moment, a step can be run again as if nothing had been. */
+void stopped_and_again(int level, uint64_t seed) {
+  for (int threads : {1, 2, 3}) {
+    Cpu cpu(level, threads);
+    Model undisturbed(cpu, seed, {}), model(cpu, seed, {});
+    undisturbed.fill(6, 2, 0);
+    undisturbed.step(6, 2);
+    tk_tape* const tape = tape_of(model);
+    std::atomic<int32_t> stop{1};
+    expect_status(tk_cpu_watch(tape, reinterpret_cast<const int32_t*>(&stop)), TK_OK, "watch");
+    model.fill(6, 2, 0);
+    expect_status(tk_cpu_step(tape, 6, 2), TK_STOPPED, "a step that was stopped before");
+    std::atomic<bool> over{false};
+    std::thread stopper([&] {
+      for (Random moments(seed); !over;) {
+        std::this_thread::sleep_for(std::chrono::microseconds(moments.below(100)));
+        stop = 1;
+      }
+    });
+    int early = 0;
+    for (int i = 0; i < 100'000 && early < 20; i++) {
+      stop = 0;
+      const int status = tk_cpu_step(tape, 6, 2);
+      if (status != TK_OK) expect_status(status, TK_STOPPED, "step");
+      early += status != TK_OK;
+    }
+    over = true;
+    stopper.join();
+    if (early < 20) fail("of 100000 steps %d ended early", early);
+    stop = 0;
+    model.step(6, 2);
+    const std::string where = std::to_string(threads) + " threads: ";
+    same_bits(undisturbed.logits, model.logits, where + "logits");
+    same_bits(undisturbed.x, model.x, where + "x");
+  }
+}
+
+/** A long step ends soon after it was told to. */
+void stops_soon(int level, uint64_t) {
+  using Clock = std::chrono::steady_clock;
+  constexpr int rows = 32, width = 256, products = 300;
+  const Team team(level, 2);
+  Tape tape(team, rows, 1);
+  const int64_t bytes = tk_cpu_packed_bytes(0, width, width);
+  void* const weights = tk_memory_allocate(bytes);
+  std::vector<float> x(rows * width, 1), y(rows * width, 1);
+  for (int i = 0; i < products; i++) {
+    expect_status(tk_cpu_matmul(tape.handle, TK_ROWS_STEP, i % 2 == 0 ? x.data() : y.data(), width,
+                                0, weights, width, nullptr, i % 2 == 0 ? y.data() : x.data()),
+                  TK_OK, "matmul");
+  }
+  std::atomic<int32_t> stop{0};
+  expect_status(tk_cpu_watch(tape.handle, reinterpret_cast<const int32_t*>(&stop)), TK_OK, "watch");
+  const auto time = [&](int wanted) {
+    const auto start = Clock::now();
+    expect_status(tk_cpu_step(tape.handle, rows, 0), wanted, "step");
+    return Clock::now() - start;
+  };
+  auto whole = time(TK_OK);
+  for (int i = 0; i < 4; i++) whole = std::min(whole, time(TK_OK));
+  // On a busy machine a thread may wait for a core: the best of a few counts.
+  auto best = Clock::duration::max();
+  for (int i = 0; i < 20 && best > whole / 2; i++) {
+    std::thread stopper([&] {
+      std::this_thread::sleep_for(whole / 10);
+      stop = 1;
+    });
+    const auto start = Clock::now();
+    const int status = tk_cpu_step(tape.handle, rows, 0);
+    if (status == TK_STOPPED) best = std::min(best, Clock::now() - start);
+    stopper.join();
+    stop = 0;
+  }
+  time(TK_OK);
+  tk_memory_free(weights, bytes);
+  if (best > whole / 2) fail("a step told to stop at its tenth part went beyond its half");
+}
+
 void memory(int, uint64_t) {
   for (int64_t bytes : {int64_t{1}, int64_t{4097}, (int64_t{2} << 20) - 1, (int64_t{5} << 20) + 3}) {
     auto* const memory = static_cast<char*>(tk_memory_allocate(bytes));
@@ -212,6 +296,8 @@ const std::vector<Scenario> tape_scenarios = {{"memory: zeroed, aligned, refused
                                               {"tape: names the culprit", names_the_culprit},
                                               {"tape: culprit after a store", culprit_after_a_store},
                                               {"tape: fused as alone", fused_as_alone},
-                                              {"tape: same in company", same_in_company}};
+                                              {"tape: same in company", same_in_company},
+                                              {"tape: stopped, and again", stopped_and_again},
+                                              {"tape: stops soon", stops_soon}};
 
 }  // namespace tokamak::tests

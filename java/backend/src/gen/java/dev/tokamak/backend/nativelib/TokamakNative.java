@@ -49,7 +49,8 @@ public static final int
   TK_OUT_OF_MEMORY = 2,
   TK_UNSUPPORTED = 3,    // this processor or this build cannot do it
   TK_NOT_FINITE = 4,     // a step produced NaN or infinity: see tk_cpu_tape_failed
-  TK_DEVICE = 5;          // a CUDA call failed: see tk_cuda_error_code
+  TK_DEVICE = 5,         // a CUDA call failed: see tk_cuda_error_code
+  TK_STOPPED = 6;         // a step was told to end early: see tk_cpu_watch
 
 // Instruction-set levels, in rising order; each includes those before it.
 /** enum tk_level */
@@ -143,6 +144,12 @@ public static native @Cast("int64_t") long tk_cpu_cache_bytes(int type, int laye
  *  (native/cpu/cache.h has the layout to the byte). Needed before the first store. */
 public static native int tk_cpu_cache(@Cast("tk_tape*") long tape, int type, int layers, int kv_heads, int head_dim, int pages,
                         @Cast("void*") long memory);
+
+/** Names a word of the caller's that ends a step early: a step that finds it other than 0 returns
+ *  TK_STOPPED, and what it would have written, its rows of the cache included, is undefined; the
+ *  same step may be run again. It looks before each piece of its work, which is some milliseconds
+ *  at most. Any thread may set the word; it must not go back to 0 before the step has returned. */
+public static native int tk_cpu_watch(@Cast("tk_tape*") long tape, @Cast("int32_t*") long stop);
 
 /** out[n, dim] = rows of table [vocab, dim] (GGUF layout, any type) chosen by the tokens. */
 public static native int tk_cpu_embed(@Cast("tk_tape*") long tape, int type, @Cast("int64_t") long vocab, @Cast("int64_t") long dim, @Cast("void*") long table,
