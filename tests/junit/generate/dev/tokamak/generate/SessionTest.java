@@ -22,11 +22,14 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.locks.LockSupport;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 /** Sessions on a model with random weights, on this machine's best backend. */
 class SessionTest {
@@ -355,6 +358,90 @@ class SessionTest {
         }
       }
     }
+  }
+
+  /** Callers who hold no thread of the system's while a step runs. */
+  @Test
+  void fiftyVirtualThreadsGenerate() throws Exception {
+    GenerateOptions options = GREEDY.withMaxTokens(20).withReceipt(true);
+    String expected;
+    try (Session session = session(64)) {
+      expected = session.generate(PROMPT, options, token -> {}).logitsSha256().orElseThrow();
+    }
+    try (ExecutorService threads = Executors.newVirtualThreadPerTaskExecutor()) {
+      List<Future<String>> hashes =
+          IntStream.range(0, 50)
+              .mapToObj(
+                  i ->
+                      threads.submit(
+                          () -> {
+                            try (Session session = session(64)) {
+                              Finished end = session.generate(PROMPT, options, token -> {});
+                              return end.logitsSha256().orElseThrow();
+                            }
+                          }))
+              .toList();
+      for (Future<String> hash : hashes) {
+        assertThat(hash.get()).isEqualTo(expected);
+      }
+    }
+  }
+
+  /** A prompt's step is long: it ends in the middle, and what comes after is as ever. */
+  @ParameterizedTest
+  @EnumSource
+  void aLongStepEndsEarly(Ending ending, @TempDir Path folder) throws Exception {
+    int[] prompt = IntStream.range(0, 900).map(i -> 259 + i * i % 60).toArray();
+    try (Model slow = Models.open(TinyModel.writeSlow(folder.resolve("slow.gguf"), 1), "cpu");
+        Session session =
+            new Session(slow, Capacity.of(slow).withContext(1000).withChunk(1000))) {
+      long whole = Long.MAX_VALUE;
+      int[] expected = {};
+      for (int i = 0; i < 4; i++) {
+        session.truncate(0);
+        long start = System.nanoTime();
+        session.generate(prompt, GREEDY.withMaxTokens(1), token -> {});
+        whole = Math.min(whole, System.nanoTime() - start);
+        expected = session.tokens();
+      }
+      // On a busy machine a thread may wait for a processor: the best of a few counts.
+      long best = Long.MAX_VALUE;
+      for (int i = 0; i < 20 && best > whole / 2; i++) {
+        session.truncate(0);
+        long wait = whole / 10;
+        Thread caller = Thread.currentThread();
+        long start = System.nanoTime();
+        Thread other =
+            Thread.ofPlatform()
+                .start(
+                    () -> {
+                      LockSupport.parkNanos(wait);
+                      if (ending == Ending.INTERRUPT) {
+                        caller.interrupt();
+                      } else {
+                        session.cancel();
+                      }
+                    });
+        Finished finished = session.generate(prompt, GREEDY.withMaxTokens(1), token -> {});
+        long time = System.nanoTime() - start;
+        boolean interrupted = Thread.interrupted();
+        other.join();
+        Thread.interrupted(); // where it came too late
+        if (finished.reason() == FinishReason.CANCELLED) {
+          assertThat(interrupted).isEqualTo(ending == Ending.INTERRUPT);
+          assertThat(session.tokens()).isEqualTo(prompt);
+          best = Math.min(best, time);
+        }
+      }
+      assertThat(best).as("nanoseconds, of " + whole).isLessThan(whole / 2);
+      session.generate(new int[0], GREEDY.withMaxTokens(1), token -> {});
+      assertThat(session.tokens()).isEqualTo(expected);
+    }
+  }
+
+  private enum Ending {
+    INTERRUPT,
+    CANCEL
   }
 
   /** Native memory that is freed under a running step would end the JVM. */

@@ -3,10 +3,11 @@ package dev.tokamak.backend;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
+import java.util.function.BooleanSupplier;
 
 /**
  * A program ready to run, with its activations, its cache and its batch. Used by one thread at a
- * time; a step allocates nothing on the Java heap.
+ * time. A step of few rows allocates nothing on the Java heap when a platform thread runs it.
  */
 public interface Replay extends AutoCloseable {
   /** Filled by the caller before each step. */
@@ -20,6 +21,19 @@ public interface Replay extends AutoCloseable {
    * @throws BackendException if the batch names a token, page or row that does not exist
    */
   void step();
+
+  /**
+   * The same, for as long as the caller wants it: where the backend can, an interrupt of the calling
+   * thread, whose flag stays set, or {@code unwanted} ends a long step early. Then logits, and what
+   * the cache holds for the batch's tokens, are undefined.
+   *
+   * @param unwanted asked now and then by the calling thread
+   * @return whether the step ran to its end
+   */
+  default boolean step(BooleanSupplier unwanted) {
+    step();
+    return true;
+  }
 
   /** Logits [outputs, vocab] of the last step, float32; the memory is the same in each step. */
   MemorySegment logits();

@@ -141,7 +141,8 @@ public final class Batcher implements AutoCloseable {
   /**
    * Runs one step; each generation that has all of its prompt behind it gets a token. If the thread
    * is interrupted, it runs none, ends all generations as {@link FinishReason#CANCELLED}, and
-   * leaves the thread's flag set.
+   * leaves the thread's flag set. On the backends {@code cpu} and {@code reference} an interrupt
+   * ends a long step early, and so do those who cancelled every generation that it works on.
    *
    * @return whether generations are left to work on
    * @throws dev.tokamak.backend.NotFiniteException if logits are not finite; like any other failure
@@ -157,16 +158,21 @@ public final class Batcher implements AutoCloseable {
       return false;
     }
     fill();
+    boolean whole = false;
     boolean done = false;
     try {
-      inference.step();
+      whole = inference.step(this::unwanted);
       done = true;
     } finally {
       if (!done) {
         abandon();
       }
     }
-    sample();
+    if (whole) {
+      sample();
+    } else {
+      takeBack();
+    }
     dropFinished();
     return !active.isEmpty() || !waiting.isEmpty();
   }
@@ -234,13 +240,25 @@ public final class Batcher implements AutoCloseable {
     }
   }
 
-  /** After a failed step, whose tokens' part of the cache is undefined. */
-  private void abandon() {
-    for (Generation generation : active) {
-      generation.sequence().uncache(generation.before);
-      generation.release();
+  private boolean unwanted() {
+    for (int i = 0; i < active.size(); i++) {
+      if (!active.get(i).cancelled()) {
+        return false;
+      }
     }
+    return true;
+  }
+
+  /** After a failed step. */
+  private void abandon() {
+    takeBack();
+    active.forEach(Generation::release);
     active.clear();
+  }
+
+  /** After a step that did not end, whose tokens' part of the cache is undefined. */
+  private void takeBack() {
+    active.forEach(generation -> generation.sequence().uncache(generation.before));
   }
 
   private void dropFinished() {

@@ -55,7 +55,7 @@ public final class Generation {
   }
 
   /**
-   * Ends it before the next step, as {@link FinishReason#CANCELLED}; does nothing if it has ended.
+   * Ends it before its next token, as {@link FinishReason#CANCELLED}; does nothing if it has ended.
    * Any thread may call this. Text held back for a stop string is dropped.
    */
   public void cancel() {

@@ -106,7 +106,7 @@ public final class Session implements AutoCloseable {
   }
 
   /**
-   * Ends a running {@link #generate} before its next step. Any thread, and a listener, may call it.
+   * Ends a running {@link #generate} before its next token. Any thread, and a listener, may call it.
    */
   public void cancel() {
     running.ifPresent(Generation::cancel);

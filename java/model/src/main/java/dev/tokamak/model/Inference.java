@@ -10,6 +10,7 @@ import dev.tokamak.backend.TokenSampler;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 
 /**
@@ -144,6 +145,23 @@ public final class Inference implements AutoCloseable {
     requireOpen();
     try {
       replay.step();
+    } finally {
+      replay.batch().clear();
+    }
+  }
+
+  /**
+   * The same, but ended early, where the backend can do that, when the thread is interrupted or
+   * {@code unwanted} says so; the step is then as one that failed.
+   *
+   * @param unwanted asked now and then by the calling thread
+   * @return whether the step ran to its end
+   * @throws dev.tokamak.backend.NotFiniteException if logits are not finite
+   */
+  public synchronized boolean step(BooleanSupplier unwanted) {
+    requireOpen();
+    try {
+      return replay.step(unwanted);
     } finally {
       replay.batch().clear();
     }

@@ -32,6 +32,7 @@ public final class CpuBackend implements Backend {
   private final int threads;
   private final int level;
   private final boolean lockMemory;
+  private final StepThread stepThread = new StepThread();
   private long team;
 
   /** Opens it; {@link #obstacle} must have found none. */
@@ -138,7 +139,7 @@ public final class CpuBackend implements Backend {
 
   @Override
   public Replay prepare(Program program, Weights weights, Limits limits) {
-    return new CpuReplay(team, program, (PackedWeights) weights, limits);
+    return new CpuReplay(team, stepThread, program, (PackedWeights) weights, limits);
   }
 
   @Override
@@ -148,6 +149,7 @@ public final class CpuBackend implements Backend {
 
   @Override
   public void close() {
+    stepThread.close();
     if (team != 0) {
       TokamakNative.tk_cpu_team_free(team);
       team = 0;

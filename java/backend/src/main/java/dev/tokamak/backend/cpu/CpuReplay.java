@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.backend.cpu;
 
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+
 import dev.tokamak.backend.BackendException;
 import dev.tokamak.backend.Batch;
 import dev.tokamak.backend.CacheShape;
@@ -16,9 +18,17 @@ import dev.tokamak.backend.nativelib.NativeLibrary;
 import dev.tokamak.backend.nativelib.TokamakNative;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.invoke.VarHandle;
+import java.util.function.BooleanSupplier;
 
 /** A program as a native tape, with its activations and cache in native memory. */
 final class CpuReplay implements Replay {
+  /** A step of no more rows takes about as long as one token. */
+  private static final int FEW_ROWS = 16;
+
+  private static final VarHandle WORD = JAVA_INT.varHandle();
+
+  private final StepThread stepThread;
   private final Program program;
   private final PackedWeights weights;
   private final NativeMemory memory = new NativeMemory();
@@ -26,9 +36,11 @@ final class CpuReplay implements Replay {
   private final Batch batch;
   private final long[] values;
   private final MemorySegment logits;
+  private final MemorySegment stop = arena.allocate(JAVA_INT);
   private long tape;
 
-  CpuReplay(long team, Program program, PackedWeights weights, Limits limits) {
+  CpuReplay(long team, StepThread stepThread, Program program, PackedWeights weights, Limits limits) {
+    this.stepThread = stepThread;
     this.program = program;
     this.weights = weights;
     try {
@@ -53,6 +65,7 @@ final class CpuReplay implements Replay {
       if (tape == 0) {
         throw new BackendException("cpu: " + NativeLibrary.lastError());
       }
+      CpuBackend.check(TokamakNative.tk_cpu_watch(tape, stop.address()), "watch");
       cache(program.cache(), limits.pages());
       for (Operation operation : program.operations()) {
         CpuBackend.check(append(operation), operation.label());
@@ -166,12 +179,38 @@ final class CpuReplay implements Replay {
 
   @Override
   public void step() {
+    if (Thread.currentThread().isVirtual()) {
+      stepThread.run(this::run, () -> false, () -> {});
+    } else {
+      run();
+    }
+  }
+
+  /** A step of few rows that a platform thread asks for is not worth the way to another thread. */
+  @Override
+  public boolean step(BooleanSupplier unwanted) {
+    if (batch.rows() <= FEW_ROWS && !Thread.currentThread().isVirtual()) {
+      return run();
+    }
+    try {
+      return stepThread.run(this::run, unwanted, () -> WORD.setVolatile(stop, 0L, 1));
+    } finally {
+      WORD.setVolatile(stop, 0L, 0);
+    }
+  }
+
+  /** Returns whether it came to the end. */
+  private boolean run() {
     int status = TokamakNative.tk_cpu_step(tape, batch.rows(), batch.outputs());
     if (status == TokamakNative.TK_NOT_FINITE) {
       int failed = TokamakNative.tk_cpu_tape_failed(tape);
       throw new NotFiniteException(program.operations().get(failed));
     }
+    if (status == TokamakNative.TK_STOPPED) {
+      return false;
+    }
     CpuBackend.check(status, "step");
+    return true;
   }
 
   @Override

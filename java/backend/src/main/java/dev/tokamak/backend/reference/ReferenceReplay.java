@@ -13,6 +13,7 @@ import dev.tokamak.backend.Tensor;
 import dev.tokamak.backend.Value;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.function.BooleanSupplier;
 
 /** A program as a plain loop over its operations; a value is a Java array. */
 final class ReferenceReplay implements Replay {
@@ -42,20 +43,33 @@ final class ReferenceReplay implements Replay {
 
   @Override
   public void step() {
+    program.operations().forEach(this::run);
+  }
+
+  @Override
+  public boolean step(BooleanSupplier unwanted) {
     for (Operation operation : program.operations()) {
-      switch (operation) {
-        case Operation.Embed op -> embed(op);
-        case Operation.Norm op -> norm(op);
-        case Operation.MatMul op -> matmul(op);
-        case Operation.Rope op -> rope(op);
-        case Operation.Store op -> store(op);
-        case Operation.Attention op -> attention(op);
-        case Operation.Gate op -> gate(op);
-        case Operation.Add op -> add(op);
-        case Operation.Select op -> select(op);
+      if (Thread.currentThread().isInterrupted() || unwanted.getAsBoolean()) {
+        return false;
       }
-      checkFinite(operation);
+      run(operation);
     }
+    return true;
+  }
+
+  private void run(Operation operation) {
+    switch (operation) {
+      case Operation.Embed op -> embed(op);
+      case Operation.Norm op -> norm(op);
+      case Operation.MatMul op -> matmul(op);
+      case Operation.Rope op -> rope(op);
+      case Operation.Store op -> store(op);
+      case Operation.Attention op -> attention(op);
+      case Operation.Gate op -> gate(op);
+      case Operation.Add op -> add(op);
+      case Operation.Select op -> select(op);
+    }
+    checkFinite(operation);
   }
 
   @Override

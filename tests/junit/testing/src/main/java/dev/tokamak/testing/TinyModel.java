@@ -37,25 +37,43 @@ public final class TinyModel {
 
   private record Weights(String name, int[] shape, float[] values) {}
 
+  private final int context;
+  private final int layers;
+  private final int dim;
+  private final int hidden;
   private final SplittableRandom random;
   private final Optional<String> template;
   private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
   private final DataOutputStream out = new DataOutputStream(bytes);
   private final List<Weights> tensors = new ArrayList<>();
 
-  private TinyModel(long seed, Optional<String> template) {
+  private TinyModel(
+      int context, int layers, int dim, int hidden, long seed, Optional<String> template) {
+    this.context = context;
+    this.layers = layers;
+    this.dim = dim;
+    this.hidden = hidden;
     random = new SplittableRandom(seed);
     this.template = template;
   }
 
   /** Writes the model; the last four bytes are the last weight of {@code output_norm.weight}. */
   public static Path write(Path file, long seed) throws IOException {
-    return write(file, new TinyModel(seed, Optional.empty()));
+    return write(file, tiny(seed, Optional.empty()));
   }
 
   /** As above, with a chat template. */
   public static Path write(Path file, long seed, String template) throws IOException {
-    return write(file, new TinyModel(seed, Optional.of(template)));
+    return write(file, tiny(seed, Optional.of(template)));
+  }
+
+  /** Larger: of eight layers of width 256 with a context of 1024, which take their time to fill. */
+  public static Path writeSlow(Path file, long seed) throws IOException {
+    return write(file, new TinyModel(1024, 8, 256, 1024, seed, Optional.empty()));
+  }
+
+  private static TinyModel tiny(long seed, Optional<String> template) {
+    return new TinyModel(CONTEXT, LAYERS, DIM, HIDDEN, seed, template);
   }
 
   private static Path write(Path file, TinyModel model) throws IOException {
@@ -66,21 +84,21 @@ public final class TinyModel {
   }
 
   private void weights() {
-    int kvDim = DIM / HEADS * KV_HEADS;
-    add("token_embd.weight", 0.5, DIM, VOCABULARY);
-    for (int layer = 0; layer < LAYERS; layer++) {
+    int kvDim = dim / HEADS * KV_HEADS;
+    add("token_embd.weight", 0.5, dim, VOCABULARY);
+    for (int layer = 0; layer < layers; layer++) {
       String block = "blk." + layer + ".";
-      add(block + "attn_norm.weight", 0, DIM);
-      add(block + "attn_q.weight", 0.3, DIM, DIM);
-      add(block + "attn_k.weight", 0.3, DIM, kvDim);
-      add(block + "attn_v.weight", 0.3, DIM, kvDim);
-      add(block + "attn_output.weight", 0.3, DIM, DIM);
-      add(block + "ffn_norm.weight", 0, DIM);
-      add(block + "ffn_gate.weight", 0.3, DIM, HIDDEN);
-      add(block + "ffn_up.weight", 0.3, DIM, HIDDEN);
-      add(block + "ffn_down.weight", 0.3, HIDDEN, DIM);
+      add(block + "attn_norm.weight", 0, dim);
+      add(block + "attn_q.weight", 0.3, dim, dim);
+      add(block + "attn_k.weight", 0.3, dim, kvDim);
+      add(block + "attn_v.weight", 0.3, dim, kvDim);
+      add(block + "attn_output.weight", 0.3, dim, dim);
+      add(block + "ffn_norm.weight", 0, dim);
+      add(block + "ffn_gate.weight", 0.3, dim, hidden);
+      add(block + "ffn_up.weight", 0.3, dim, hidden);
+      add(block + "ffn_down.weight", 0.3, hidden, dim);
     }
-    add("output_norm.weight", 0, DIM);
+    add("output_norm.weight", 0, dim);
   }
 
   /** Weights around 0 with this deviation; around 1, a little, for a norm. */
@@ -103,10 +121,10 @@ public final class TinyModel {
     int64(tensors.size());
     int64(template.isPresent() ? 14 : 13);
     stringKey("general.architecture", "llama");
-    intKey("llama.context_length", CONTEXT);
-    intKey("llama.block_count", LAYERS);
-    intKey("llama.embedding_length", DIM);
-    intKey("llama.feed_forward_length", HIDDEN);
+    intKey("llama.context_length", context);
+    intKey("llama.block_count", layers);
+    intKey("llama.embedding_length", dim);
+    intKey("llama.feed_forward_length", hidden);
     intKey("llama.attention.head_count", HEADS);
     intKey("llama.attention.head_count_kv", KV_HEADS);
     key("llama.attention.layer_norm_rms_epsilon", FLOAT32);
