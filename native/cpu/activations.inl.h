@@ -42,27 +42,28 @@ TK_INLINE void quantize(const float* x, int, Int8Block& out) {
 }
 
 template <class Block>
-static void quantize_blocks(const float* x, int64_t cols, int64_t row, void* activations) {
+static void quantize_blocks(const float* x, int64_t cols, int64_t row, int64_t panel,
+                            void* activations) {
   constexpr int columns = Block::columns;
   const int64_t blocks = (cols + columns - 1) / columns;
-  Block* out = static_cast<Block*>(activations) + row / panel_rows * panel_rows * blocks +
-               row % panel_rows;
+  Block* out = static_cast<Block*>(activations) + row / panel * panel * blocks + row % panel;
   for (int64_t b = 0; b < blocks; b++) {
     const int64_t left = cols - b * columns;
     quantize(x + b * columns, static_cast<int>(left < columns ? left : columns),
-             out[b * panel_rows]);
+             out[b * panel]);
   }
 }
 
-static void quantize_row(int format, const float* x, int64_t cols, int64_t row,
+static void quantize_row(int format, const float* x, int64_t cols, int64_t row, int64_t rows,
                          void* activations) {
+  const int64_t panel = panel_rows(rows);
   switch (format) {
     case ACTIVATIONS_FLOAT:
-      return quantize_blocks<FloatBlock>(x, cols, row, activations);
+      return quantize_blocks<FloatBlock>(x, cols, row, panel, activations);
     case ACTIVATIONS_BF16:
-      return quantize_blocks<Bf16Block>(x, cols, row, activations);
+      return quantize_blocks<Bf16Block>(x, cols, row, panel, activations);
     default:
-      return quantize_blocks<Int8Block>(x, cols, row, activations);
+      return quantize_blocks<Int8Block>(x, cols, row, panel, activations);
   }
 }
 

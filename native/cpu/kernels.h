@@ -126,8 +126,9 @@ struct Kernels {
 
   /** The activation format that weights of a GGUF type are multiplied with. */
   int (*activation_format)(int type);
-  /** Writes row `row` of x into its place among the activations of a matmul. */
-  void (*quantize_row)(int format, const float* x, int64_t cols, int64_t row, void* activations);
+  /** Writes row `row` of `rows` into its place among the activations of a matmul; x is that row. */
+  void (*quantize_row)(int format, const float* x, int64_t cols, int64_t row, int64_t rows,
+                       void* activations);
   /** `rows` rows of activations times the groups of 16 weight rows first .. last-1. */
   void (*matmul)(const Matmul&, int64_t rows, const void* activations, int64_t first_group,
                  int64_t last_group);

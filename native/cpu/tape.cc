@@ -291,7 +291,7 @@ void tk_tape::run_phase(const Phase& phase, Claims& claim, Run& run, int thread)
           if (phase.quantize < 0) continue;
           const Matmul& matmul = operations[phase.quantize].matmul;
           kernels.quantize_row(matmul.format, matmul.x + row * matmul.cols, matmul.cols, row,
-                               activations.get());
+                               rows, activations.get());
         }
       }
       break;

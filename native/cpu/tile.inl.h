@@ -24,12 +24,6 @@ constexpr int float_sums = 6, int8_sums = 4;
 constexpr int float_sums = 2, int8_sums = 2;
 #endif
 
-TK_INLINE int32_t four_bytes(const void* p) {
-  int32_t bytes;
-  __builtin_memcpy(&bytes, p, sizeof bytes);
-  return bytes;
-}
-
 /** The same address, of which the compiler knows nothing: what was loaded through it before is
  *  loaded again. */
 template <class T>
@@ -50,10 +44,24 @@ TK_INLINE void store_rows(Floats sum, const float* bias, int lanes, float* out) 
   store_partial(out, sum, lanes);
 }
 
-/** Groups first .. first + Groups - 1, all on the rows of x that begin at a panel's slot. */
+/** How far ahead of their use weights are asked for. What a tile computes with one line of weights
+ *  fills the window in which a processor looks ahead: left to itself it computes, then waits for
+ *  memory, then computes. */
+constexpr int64_t fetch_bytes = 4096;
+
+/** Asks for weights far behind these. Groups follow each other, so that the end of one runs into
+ *  the next; a request for what is not memory is dropped. */
+template <int64_t bytes>
+TK_INLINE void fetch(const char* weights) {
+  TK_UNROLL for (int64_t line = 0; line < bytes; line += 64) {
+    __builtin_prefetch(weights + fetch_bytes + line);
+  }
+}
+
+/** Groups first .. first + Groups - 1, on rows of x of a panel of `panel` rows. */
 template <class Dot, int Groups, int Tokens>
 static void tile(const Matmul& matmul, int64_t group, const typename Dot::Activation* x,
-                 float* out) {
+                 int64_t panel, float* out) {
   using Packed = typename Dot::Packed;
   const int64_t blocks = blocks_of<typename Dot::Activation>(matmul.cols);
   const int64_t stride = blocks_of<Packed>(matmul.cols);
@@ -62,8 +70,12 @@ static void tile(const Matmul& matmul, int64_t group, const typename Dot::Activa
   TK_UNROLL for (int g = 0; g < Groups; g++) {
     TK_UNROLL for (int t = 0; t < Tokens; t++) sums[g][t] = zero();
   }
+  constexpr int64_t step = int64_t{sizeof(Packed)} * Dot::Activation::columns / Packed::columns;
   for (int64_t b = 0; b < blocks; b++) {
-    Dot::template block<Groups, Tokens>(weights, stride, b, x + b * panel_rows, sums);
+    TK_UNROLL for (int g = 0; g < Groups; g++) {
+      fetch<step>(reinterpret_cast<const char*>(weights + g * stride) + b * step);
+    }
+    Dot::template block<Groups, Tokens>(weights, stride, b, x + b * panel, sums);
   }
   TK_UNROLL for (int g = 0; g < Groups; g++) {
     const int64_t row = (group + g) * group_rows;

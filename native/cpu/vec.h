@@ -29,7 +29,7 @@
 //   as_ints, as_floats       the same bits
 //   scale_by_power(a, n)     a * 2^n, n whole numbers; right into the denormals and to infinity
 //   dot4_small(acc, w, x)    acc + sum over the 4 bytes of a lane: w * x, w in 0..127, exact.
-//                            x is set_ints(4 activation bytes), none of them -128
+//                            x is set_ints(4 activation bytes), none of them -128, or their address
 //   dot4(acc, bytes(w), x)   the same for bytes of 0..255; where dots_are_signed, sums of
 //                            (w - 128) * x, which is cheaper there; else of w * x
 //   transpose(rows)          of Ints[16]: lane i of row j against lane j of row i
@@ -61,6 +61,22 @@
 namespace TK_LEVEL {
 
 constexpr int kLanes = 16;
+
+TK_INLINE int32_t four_bytes(const void* p) {
+  int32_t bytes;
+  __builtin_memcpy(&bytes, p, sizeof bytes);
+  return bytes;
+}
+
+#ifndef TK_VEC_DOT4_MEMORY
+template <class Bytes>
+TK_INLINE Ints dot4(Ints acc, const Bytes& w, const int8_t* x) {
+  return dot4(acc, w, set_ints(four_bytes(x)));
+}
+TK_INLINE Ints dot4_small(Ints acc, Ints w, const int8_t* x) {
+  return dot4_small(acc, w, set_ints(four_bytes(x)));
+}
+#endif
 
 /** bf16 of each lane, nearest even, as the low half of an int32. NaN keeps its sign and a
  *  quiet bit. In integers at every level: VCVTNEPS2BF16 would flush denormals. */
