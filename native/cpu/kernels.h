@@ -105,8 +105,16 @@ struct Select {
   int64_t width;
 };
 
-/** Rows that one attention job handles together: they share the pages they read. */
-constexpr int attention_rows = 4;
+/** Rows that one attention job handles together at most, by the query heads of each: about 64
+ *  queries share what is read of the cache. Whole pages of rows where it can be: neighbours see as
+ *  many. */
+static constexpr int64_t attention_rows(int64_t group) {
+  const int64_t rows = group < 64 ? 64 / group : 1;
+  return rows < TK_PAGE_TOKENS ? rows : rows / TK_PAGE_TOKENS * TK_PAGE_TOKENS;
+}
+
+/** Positions that are summed apart from those before them and then merged, by whomever. */
+constexpr int attention_chunk = 256;
 
 /** What a level supplies. A row is a row of the operation's domain (step or outputs). */
 struct Kernels {
@@ -123,6 +131,13 @@ struct Kernels {
                     float* scratch);
   /** Floats of scratch that one thread needs for it. */
   int64_t (*attention_scratch)(const Cache&, int64_t heads);
+  /** The same in parts, for one row: the sums of one chunk of the positions that it sees. */
+  void (*attention_of_chunk)(const Attention&, const Batch&, int64_t head, int64_t row,
+                             int64_t chunk, float* part, float* scratch);
+  /** Floats of a part. */
+  int64_t (*attention_part)(const Cache&, int64_t heads);
+  /** The row's output, of the parts of all its chunks, one behind the other. */
+  void (*attention_merge)(const Attention&, const Batch&, int64_t head, int64_t row, float* parts);
 
   /** The activation format that weights of a GGUF type are multiplied with. */
   int (*activation_format)(int type);

@@ -137,6 +137,13 @@ int64_t chunk_of(int64_t total, int threads, int64_t most) {
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+/** Of attention, for a row at this position. */
+int64_t chunks_of(int64_t position) { return position / attention_chunk + 1; }
+
+/** Attention's jobs, row by row and head by head, that are so few that some threads would wait for
+ *  the others: they are cut into chunks. */
+int64_t most_in_parts(int threads) { return threads * int64_t{4}; }
+
 }  // namespace
 
 /** One replay, as the threads see it. */
@@ -239,6 +246,17 @@ void tk_tape::append(const Operation& operation) {
       }
       scratch_size = floats;
     }
+    const Cache& cache = operation.attention.cache;
+    const int64_t chunks = chunks_of(int64_t{batch.pages_per_sequence} * TK_PAGE_TOKENS - 1);
+    const int64_t rows = std::min<int64_t>(most_in_parts(team->threads), int64_t{max_rows} * cache.kv_heads);
+    const int64_t all = rows * chunks * team->kernels->attention_part(cache, operation.attention.heads);
+    if (chunks > 1 && all > parts_size) {
+      parts.reset();
+      parts_size = 0;
+      parts = aligned_array<float>(all);
+      parts_size = all;
+    }
+    while (parts_done.size() < static_cast<size_t>(rows)) parts_done.emplace_back(0);
   }
   // Two phases at most are added to either plan, and when each operation runs alone, a scan.
   phases.reserve(phases.size() + 2);
@@ -279,6 +297,47 @@ void tk_tape::run_row(const Operation& operation, int64_t row) const {
   }
 }
 
+void tk_tape::run_attention(const Attention& attention, int64_t rows, Claims& claim, Run& run,
+                            int thread) {
+  const Kernels& kernels = *team->kernels;
+  const int64_t heads = attention.cache.kv_heads, group = attention.heads / heads;
+  const int64_t most_chunks = chunks_of(int64_t{batch.pages_per_sequence} * TK_PAGE_TOKENS - 1);
+  float* const memory = scratch[thread].get();
+  if (most_chunks > 1 && rows * heads <= most_in_parts(team->threads)) {
+    int64_t longest = 0;
+    for (int64_t row = 0; row < rows; row++) {
+      longest = std::max(longest, chunks_of(batch.positions[row]));
+    }
+    const int64_t floats = kernels.attention_part(attention.cache, attention.heads);
+    for (int64_t job; (job = run.take(claim, 1)) < rows * heads * longest;) {
+      const int64_t chunk = job / (rows * heads), which = job % (rows * heads);
+      const int64_t row = which / heads, head = which % heads;
+      const int64_t chunks = chunks_of(batch.positions[row]);
+      if (chunk >= chunks) continue;
+      if (chunks == 1) {
+        kernels.attention(attention, batch, head, row, row + 1, memory);
+        continue;
+      }
+      float* const parts_of_row = parts.get() + which * most_chunks * floats;
+      kernels.attention_of_chunk(attention, batch, head, row, chunk, parts_of_row + chunk * floats,
+                                 memory);
+      std::atomic<int64_t>& done = parts_done[which];
+      if (done.fetch_add(1, std::memory_order_acq_rel) + 1 < chunks) continue;
+      done.store(0, std::memory_order_relaxed);
+      kernels.attention_merge(attention, batch, head, row, parts_of_row);
+    }
+    return;
+  }
+  // Jobs of one head follow each other, so that its pages are read from cache.
+  const int64_t block = std::clamp<int64_t>(rows * heads / (4 * team->threads), 1,
+                                            attention_rows(group));
+  const int64_t blocks = divide_up(rows, block);
+  for (int64_t job; (job = run.take(claim, 1)) < blocks * heads;) {
+    const int64_t first = job % blocks * block;
+    kernels.attention(attention, batch, job / blocks, first, std::min(first + block, rows), memory);
+  }
+}
+
 void tk_tape::run_phase(const Phase& phase, Claims& claim, Run& run, int thread) {
   const Kernels& kernels = *team->kernels;
   const int64_t rows = run.rows(phase.rows);
@@ -314,24 +373,16 @@ void tk_tape::run_phase(const Phase& phase, Claims& claim, Run& run, int thread)
       }
       break;
     }
-    case Phase::attention: {
-      // Jobs of one head follow each other, so that its pages are read from cache.
-      const Attention& attention = operations[phase.first].attention;
-      const int64_t blocks = divide_up(rows, attention_rows);
-      const int64_t total = blocks * attention.cache.kv_heads;
-      for (int64_t job; (job = run.take(claim, 1)) < total;) {
-        const int64_t first = job % blocks * attention_rows;
-        kernels.attention(attention, batch, job / blocks, first,
-                          std::min(first + attention_rows, rows), scratch[thread].get());
-      }
+    case Phase::attention:
+      run_attention(operations[phase.first].attention, rows, claim, run, thread);
       break;
-    }
   }
 }
 
 /** The team's job: all phases, then a look at the last output. */
 int tk_tape::replay(Run& run) {
   for (Claims& claim : claims) claim.reset();
+  for (auto& done : parts_done) done.store(0, std::memory_order_relaxed);  // after a stop, too
   return team->run(
       [](void* context, int thread) {
         Run& run = *static_cast<Run*>(context);

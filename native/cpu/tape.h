@@ -12,7 +12,9 @@
 //              a row while it is in its cache
 //   Matmul     neighbours that read the same x (quantized once) and write apart (q, k, v;
 //              gate, up): one list of row groups
-//   Attention  alone
+//   Attention  alone. A job is a key-value head and a block of rows; where these are too few for
+//              the threads, as in decoding, a row's positions are cut into chunks, and who is done
+//              with a row's last merges them
 //
 // A llama layer of 16 operations is 10 phases:
 //   norm quantize | q k v | rope rope store | attention | quantize | o | add norm quantize |
@@ -23,6 +25,7 @@
 
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <memory>
 #include <new>
@@ -98,6 +101,8 @@ struct tk_tape {
   bool joins(const tokamak::cpu::Phase& phase, int number) const;
   void run_phase(const tokamak::cpu::Phase& phase, tokamak::cpu::Claims& claims, Run& run,
                  int thread);
+  void run_attention(const tokamak::cpu::Attention& attention, int64_t rows,
+                     tokamak::cpu::Claims& claim, Run& run, int thread);
   void run_row(const tokamak::cpu::Operation& operation, int64_t row) const;
   int replay(Run& run);
 
@@ -108,4 +113,7 @@ struct tk_tape {
   int64_t activations_size = 0;
   std::vector<tokamak::cpu::AlignedArray<float>> scratch;  // of attention, one per thread
   int64_t scratch_size = 0;
+  tokamak::cpu::AlignedArray<float> parts;  // of attention in chunks: [row, kv head][chunk]
+  int64_t parts_size = 0;
+  std::deque<std::atomic<int64_t>> parts_done;  // [row, kv head]; between phases 0
 };

@@ -123,6 +123,69 @@ void same_in_company(int level, uint64_t seed) {
   company_changes_nothing(cpu, seed, {});
 }
 
+/**
+ * Long sequences and few rows: their positions are shared out to the threads. Each row must be what
+ * it is with one thread and alone.
+ */
+void attention_in_parts(int level, uint64_t seed) {
+  constexpr int heads = 9, kv_heads = 3, dim = 32, pages = 40, most = 17;
+  constexpr int64_t q_width = heads * dim, kv_width = kv_heads * dim;
+  Random random(seed);
+  for (const int type : {0, 1, 30, 8}) {
+    Cpu alone(level, 1);
+    const int64_t bytes = tk_cpu_cache_bytes(type, 1, kv_heads, dim, 2 * pages);
+    const Array<uint8_t> cache(alone, bytes);
+    const int fill = 16 * pages;
+    const Array<float> k(alone, values("normal", fill, kv_width, random));
+    const Array<float> v(alone, values("outlier", fill, kv_width, random));
+    const auto program = [&](Cpu& cpu, int rows) {
+      auto made = cpu.program(rows, 1, 2, pages);
+      made->cache(type, 1, kv_heads, dim, 2 * pages, cache.data());
+      return made;
+    };
+    const auto filling = program(alone, fill);
+    filling->store(0, k.data(), v.data());
+    for (int sequence : {0, 1}) {
+      for (int i = 0; i < fill; i++) {
+        filling->positions[static_cast<size_t>(i)] = i;
+        filling->sequences[static_cast<size_t>(i)] = sequence;
+      }
+      filling->step(fill, 0);
+    }
+
+    const std::vector<float> q = values("normal", most, q_width, random);
+    const auto run = [&](Cpu& cpu, int first, int rows) {
+      const auto made = program(cpu, rows);
+      const Array<float> in(cpu, std::vector<float>(q.data() + first * q_width,
+                                                    q.data() + (first + rows) * q_width));
+      const Array<float> out(cpu, rows * q_width);
+      made->attention(0, in.data(), heads, 0.2f, out.data());
+      for (int i = 0; i < rows; i++) {
+        const int row = first + i;
+        made->sequences[static_cast<size_t>(i)] = row % 2;
+        made->positions[static_cast<size_t>(i)] = row % 2 == 0 ? 599 - row : 240 + row;
+      }
+      made->step(rows, 0);
+      made->step(rows, 0);  // what the first leaves behind must not matter
+      return out.read();
+    };
+    std::vector<float> expected;
+    for (int row = 0; row < most; row++) {
+      const std::vector<float> one = run(alone, row, 1);
+      expected.insert(expected.end(), one.begin(), one.end());
+    }
+    for (int threads : {1, 2, 3, 7}) {
+      Cpu cpu(level, threads);
+      for (int rows : {1, 2, 5, most}) {
+        const std::vector<float> out = run(cpu, 0, rows);
+        if (memcmp(out.data(), expected.data(), out.size() * sizeof(float)) != 0) {
+          fail("type %d, %d threads, %d rows: not what each row is alone", type, threads, rows);
+        }
+      }
+    }
+  }
+}
+
 void wrong_batches(int level, uint64_t seed) {
   Cpu cpu(level, 2);
   Model model(cpu, seed, {});
@@ -296,6 +359,7 @@ const std::vector<Scenario> tape_scenarios = {{"memory: zeroed, aligned, refused
                                               {"tape: names the culprit", names_the_culprit},
                                               {"tape: culprit after a store", culprit_after_a_store},
                                               {"tape: fused as alone", fused_as_alone},
+                                              {"tape: attention in parts", attention_in_parts},
                                               {"tape: same in company", same_in_company},
                                               {"tape: stopped, and again", stopped_and_again},
                                               {"tape: stops soon", stops_soon}};
