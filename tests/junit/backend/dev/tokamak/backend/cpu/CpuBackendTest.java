@@ -15,6 +15,9 @@ import dev.tokamak.backend.QuantType;
 import dev.tokamak.backend.Replay;
 import dev.tokamak.backend.Tensor;
 import dev.tokamak.backend.TinyProgram;
+import dev.tokamak.backend.machine.CpuList;
+import dev.tokamak.backend.machine.Libc;
+import dev.tokamak.backend.machine.Topology;
 import dev.tokamak.backend.reference.ReferenceBackend;
 import dev.tokamak.testing.Seeds;
 import java.io.IOException;
@@ -220,6 +223,55 @@ class CpuBackendTest {
         .filter(line -> line.startsWith("VmLck:"))
         .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")))
         .sum();
+  }
+
+  /** The caller's own thread is on its processor only while it steps. */
+  @Test
+  void threadsStayWhereTheyAreTold() {
+    int[] allowed = Libc.affinity().orElseThrow();
+    CpuList last = CpuList.of(allowed[allowed.length - 1]);
+    Seeds.check(
+        random -> {
+          try (Arena arena = Arena.ofConfined();
+              CpuBackend pinned = new CpuBackend(options(OptionalInt.empty(), last));
+              Backend free = new CpuBackend(options(2, ""))) {
+            assertThat(pinned.threads()).isEqualTo(1);
+            assertThat(pinned.description())
+                .endsWith("1 thread, pinned to processors " + last);
+            TinyProgram tiny =
+                new TinyProgram(
+                    random, arena, QuantType.Q8_0, 96, 4, 2, QuantType.F32, Pairing.HALF_SPLIT);
+            int[] tokens = tokens(random, 30);
+            assertThat(run(pinned, tiny, tokens, 40)).isDeepEqualTo(run(free, tiny, tokens, 40));
+            assertThat(Libc.affinity().orElseThrow()).isEqualTo(allowed);
+          }
+        });
+  }
+
+  @Test
+  void processorsThatCannotBeHadAreRefused() {
+    CpuList nowhere = CpuList.of(8191);
+    assertThatThrownBy(() -> new CpuBackend(options(OptionalInt.empty(), nowhere)))
+        .isInstanceOf(BackendException.class)
+        .hasMessage(
+            "processor 8191 is not there: this process may use "
+                + CpuList.of(Libc.affinity().orElseThrow()));
+    assertThatThrownBy(() -> options(OptionalInt.of(3), CpuList.of(0, 1)))
+        .isInstanceOf(BackendException.class)
+        .hasMessage("threads=3: expected at most one for each of the processors 0,1");
+  }
+
+  @Test
+  void thereIsAThreadForEachCore() {
+    try (CpuBackend backend = new CpuBackend(Backends.Options.defaults())) {
+      assertThat(backend.threads())
+          .isEqualTo(Topology.cores())
+          .isBetween(1, Runtime.getRuntime().availableProcessors());
+    }
+  }
+
+  private static Backends.Options options(OptionalInt threads, CpuList cpus) {
+    return new Backends.Options("cpu", threads, Optional.of(cpus), Optional.empty(), false);
   }
 
   @Test

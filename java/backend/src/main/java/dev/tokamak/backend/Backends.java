@@ -4,6 +4,7 @@ package dev.tokamak.backend;
 import dev.tokamak.backend.cpu.CpuBackend;
 import dev.tokamak.backend.cuda.CudaBackend;
 import dev.tokamak.backend.cuda.CudaObstacle;
+import dev.tokamak.backend.machine.CpuList;
 import dev.tokamak.backend.reference.ReferenceBackend;
 import java.util.ArrayList;
 import java.util.List;
@@ -39,21 +40,39 @@ public final class Backends {
    * What a user may choose.
    *
    * @param backend a backend's name, or {@link #AUTO}
-   * @param threads of the CPU backend; empty: one for each processor that the process may use
+   * @param threads of the CPU backend; empty: one for each of {@code cpus}, or for each core that
+   *     the process may use
+   * @param cpus processors that these threads stay on, the first on the first; empty: wherever the
+   *     system puts them
    * @param cpuLevel instruction-set level of the CPU backend, such as {@code avx2}; empty: the best
    * @param lockMemory whether weights are kept from being swapped out
    */
   public record Options(
-      String backend, OptionalInt threads, Optional<String> cpuLevel, boolean lockMemory) {
+      String backend,
+      OptionalInt threads,
+      Optional<CpuList> cpus,
+      Optional<String> cpuLevel,
+      boolean lockMemory) {
     public Options {
       if (threads.isPresent() && (threads.getAsInt() < 1 || threads.getAsInt() > 1024)) {
         throw new BackendException("threads=" + threads.getAsInt() + ": expected 1 to 1024");
       }
+      if (threads.isPresent() && cpus.isPresent() && threads.getAsInt() > cpus.get().cpus().size()) {
+        throw new BackendException(
+            "threads=" + threads.getAsInt() + ": expected at most one for each of the processors "
+                + cpus.get());
+      }
+    }
+
+    /** With threads wherever the system puts them. */
+    public Options(
+        String backend, OptionalInt threads, Optional<String> cpuLevel, boolean lockMemory) {
+      this(backend, threads, Optional.empty(), cpuLevel, lockMemory);
     }
 
     /** The same for another backend. */
     Options with(String name) {
-      return new Options(name, threads, cpuLevel, lockMemory);
+      return new Options(name, threads, cpus, cpuLevel, lockMemory);
     }
 
     public static Options defaults() {

@@ -2,6 +2,7 @@
 package dev.tokamak.backend.cpu;
 
 import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 
 import dev.tokamak.backend.Backend;
 import dev.tokamak.backend.BackendException;
@@ -13,6 +14,8 @@ import dev.tokamak.backend.Replay;
 import dev.tokamak.backend.Roofline;
 import dev.tokamak.backend.Roofline.Arithmetic;
 import dev.tokamak.backend.Tensor;
+import dev.tokamak.backend.machine.CpuList;
+import dev.tokamak.backend.machine.Topology;
 import dev.tokamak.backend.nativelib.NativeLibrary;
 import dev.tokamak.backend.nativelib.TokamakNative;
 import dev.tokamak.backend.train.TrainingProgram;
@@ -30,19 +33,38 @@ import java.util.Optional;
  */
 public final class CpuBackend implements Backend {
   private final int threads;
+  private final Optional<CpuList> cpus;
   private final int level;
   private final boolean lockMemory;
   private final StepThread stepThread = new StepThread();
   private long team;
 
-  /** Opens it; {@link #obstacle} must have found none. */
+  /**
+   * Opens it; {@link #obstacle} must have found none.
+   *
+   * @throws BackendException if its threads cannot run on the processors asked for
+   */
   public CpuBackend(Backends.Options options) {
-    threads = options.threads().orElse(Runtime.getRuntime().availableProcessors());
+    cpus = options.cpus();
+    cpus.ifPresent(Topology::require);
+    threads =
+        options.threads().orElse(cpus.map(list -> list.cpus().size()).orElseGet(Topology::cores));
     level = options.cpuLevel().map(CpuBackend::levelOf).orElse(TokamakNative.tk_cpu_level());
     lockMemory = options.lockMemory();
-    team = TokamakNative.tk_cpu_team_create(level, threads, 0);
+    team = createTeam();
     if (team == 0) {
       throw new BackendException("cpu: " + NativeLibrary.lastError());
+    }
+  }
+
+  private long createTeam() {
+    if (cpus.isEmpty()) {
+      return TokamakNative.tk_cpu_team_create(level, threads, 0);
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment numbers =
+          arena.allocateFrom(JAVA_INT, cpus.get().cpus().stream().mapToInt(cpu -> cpu).toArray());
+      return TokamakNative.tk_cpu_team_create(level, threads, numbers.address());
     }
   }
 
@@ -95,7 +117,11 @@ public final class CpuBackend implements Backend {
 
   @Override
   public String description() {
-    return name(level) + ", " + threads + (threads == 1 ? " thread" : " threads");
+    return name(level)
+        + ", "
+        + threads
+        + (threads == 1 ? " thread" : " threads")
+        + cpus.map(list -> ", pinned to processors " + list).orElse("");
   }
 
   /** Threads of the team, the caller of a step included. */

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 package dev.tokamak.cli.command;
 
+import dev.tokamak.backend.BackendException;
 import dev.tokamak.backend.Backends;
 import dev.tokamak.backend.cpu.CpuBackend;
+import dev.tokamak.backend.machine.CpuList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -26,8 +28,16 @@ final class BackendOptions {
       names = "--threads",
       paramLabel = "N",
       converter = Whole.class,
-      description = "Threads of the CPU backend; by default one for each processor it may use.")
+      description = "Threads of the CPU backend; by default one for each core it may use.")
   private Integer threads;
+
+  @Option(
+      names = "--cpus",
+      paramLabel = "LIST",
+      converter = Cpus.class,
+      description =
+          "Processors such as 0,2-5 that the threads of the CPU backend stay on, one on each.")
+  private CpuList cpus;
 
   @Option(
       names = "--cpu-level",
@@ -43,8 +53,20 @@ final class BackendOptions {
     return new Backends.Options(
         backend,
         threads == null ? OptionalInt.empty() : OptionalInt.of(threads),
+        Optional.ofNullable(cpus),
         Optional.ofNullable(cpuLevel),
         lockMemory);
+  }
+
+  private static final class Cpus implements ITypeConverter<CpuList> {
+    @Override
+    public CpuList convert(String value) {
+      try {
+        return CpuList.parse(value);
+      } catch (BackendException e) {
+        throw new TypeConversionException(e.getMessage());
+      }
+    }
   }
 
   private static final class Level implements ITypeConverter<String> {
