@@ -17,6 +17,8 @@ import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
@@ -61,7 +63,33 @@ public final class Model implements AutoCloseable {
     this.transformer = transformer;
     this.loraSha256 = loraSha256;
     this.parameters = parameters;
-    tokenizer = Tokenizer.of(metadata);
+    // A vocabulary of 100,000 tokens takes one thread as long as some hundred megabytes of weights.
+    CompletableFuture<Tokenizer> reading =
+        CompletableFuture.supplyAsync(
+            () -> tokenizer(metadata, architecture),
+            task -> Thread.ofPlatform().daemon().name("tokenizer").start(task));
+    try {
+      choice = Backends.open(options.backend(), transformer.weights());
+      try {
+        weights = choice.backend().load(transformer.matrices(), options.progress());
+        try {
+          tokenizer = join(reading);
+        } catch (RuntimeException | Error e) {
+          weights.close();
+          throw e;
+        }
+      } catch (RuntimeException | Error e) {
+        choice.backend().close();
+        throw e;
+      }
+    } finally {
+      reading.exceptionally(_ -> null).join(); // it reads the file, which closes after a failure
+    }
+    loadSeconds = (System.nanoTime() - start) / 1e9;
+  }
+
+  private static Tokenizer tokenizer(Metadata metadata, Architecture architecture) {
+    Tokenizer tokenizer = Tokenizer.of(metadata);
     if (tokenizer.vocabularySize() > architecture.vocabulary()) {
       throw FormatException.at(
           metadata.source(),
@@ -69,14 +97,20 @@ public final class Model implements AutoCloseable {
           "expected a row for each of " + tokenizer.vocabularySize() + " tokens, found "
               + architecture.vocabulary());
     }
-    choice = Backends.open(options.backend(), transformer.weights());
+    return tokenizer;
+  }
+
+  /** The tokenizer, or what went wrong. */
+  private static Tokenizer join(CompletableFuture<Tokenizer> reading) {
     try {
-      weights = choice.backend().load(transformer.matrices(), options.progress());
-    } catch (RuntimeException | Error e) {
-      choice.backend().close();
-      throw e;
+      return reading.join();
+    } catch (CompletionException e) {
+      switch (e.getCause()) {
+        case RuntimeException cause -> throw cause;
+        case Error cause -> throw cause;
+        default -> throw e;
+      }
     }
-    loadSeconds = (System.nanoTime() - start) / 1e9;
   }
 
   /** Opens a GGUF file on the best backend of this machine. */
