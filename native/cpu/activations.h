@@ -15,13 +15,13 @@ constexpr int most_panel_rows = 12;
 
 /** Rows of each part but the last, which may have fewer, where `rows` rows are done in parts of at
  *  most `most`: as few parts as can be, and those as equal as can be. 13 of at most 12 are 7 + 6. */
-constexpr int64_t rows_of_part(int64_t rows, int64_t most) {
+static constexpr int64_t rows_of_part(int64_t rows, int64_t most) {
   const int64_t parts = (rows + most - 1) / most;
   return parts == 0 ? 1 : (rows + parts - 1) / parts;
 }
 
 /** Rows of each panel but the last. */
-constexpr int64_t panel_rows(int64_t rows) { return rows_of_part(rows, most_panel_rows); }
+static constexpr int64_t panel_rows(int64_t rows) { return rows_of_part(rows, most_panel_rows); }
 
 enum ActivationFormat {
   ACTIVATIONS_FLOAT,  // for weights in F32 and F16, and BF16 where the processor has no BF16

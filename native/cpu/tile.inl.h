@@ -44,17 +44,18 @@ TK_INLINE void store_rows(Floats sum, const float* bias, int lanes, float* out) 
   store_partial(out, sum, lanes);
 }
 
-/** How far ahead of their use weights are asked for. What a tile computes with one line of weights
- *  fills the window in which a processor looks ahead: left to itself it computes, then waits for
- *  memory, then computes. */
-constexpr int64_t fetch_bytes = 4096;
+/** From so many tokens on, what a tile computes with one line of weights fills the window in which
+ *  a processor looks ahead: left to itself it computes, then waits for memory, then computes. With
+ *  fewer it does better left alone. */
+constexpr int fetch_tokens = 3;
 
-/** Asks for weights far behind these. Groups follow each other, so that the end of one runs into
- *  the next; a request for what is not memory is dropped. */
+/** Asks for the weights far behind these, into the second-level cache. Groups follow each other,
+ *  so that the end of one runs into the next; a request for what is not memory is dropped. */
 template <int64_t bytes>
 TK_INLINE void fetch(const char* weights) {
+  constexpr int64_t ahead = 8192;
   TK_UNROLL for (int64_t line = 0; line < bytes; line += 64) {
-    __builtin_prefetch(weights + fetch_bytes + line);
+    __builtin_prefetch(weights + ahead + line, 0, 2);
   }
 }
 
@@ -72,8 +73,10 @@ static void tile(const Matmul& matmul, int64_t group, const typename Dot::Activa
   }
   constexpr int64_t step = int64_t{sizeof(Packed)} * Dot::Activation::columns / Packed::columns;
   for (int64_t b = 0; b < blocks; b++) {
-    TK_UNROLL for (int g = 0; g < Groups; g++) {
-      fetch<step>(reinterpret_cast<const char*>(weights + g * stride) + b * step);
+    if constexpr (Tokens >= fetch_tokens) {
+      TK_UNROLL for (int g = 0; g < Groups; g++) {
+        fetch<step>(reinterpret_cast<const char*>(weights + g * stride) + b * step);
+      }
     }
     Dot::template block<Groups, Tokens>(weights, stride, b, x + b * panel, sums);
   }

@@ -69,10 +69,6 @@ TK_INLINE int32_t four_bytes(const void* p) {
 }
 
 #ifndef TK_VEC_DOT4_MEMORY
-template <class Bytes>
-TK_INLINE Ints dot4(Ints acc, const Bytes& w, const int8_t* x) {
-  return dot4(acc, w, set_ints(four_bytes(x)));
-}
 TK_INLINE Ints dot4_small(Ints acc, Ints w, const int8_t* x) {
   return dot4_small(acc, w, set_ints(four_bytes(x)));
 }

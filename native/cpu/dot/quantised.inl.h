@@ -42,7 +42,7 @@ struct DotQ8_0 {
     TK_UNROLL for (int s = 0; s < 8; s++) {
       const auto step = bytes(load_ints(w.bytes[s]));
       TK_UNROLL for (int t = 0; t < Tokens; t++) {
-        sums[t] = dot4(sums[t], step, x[t].values + 4 * s);
+        sums[t] = dot4(sums[t], step, set_ints(four_bytes(x[t].values + 4 * s)));
       }
     }
     add_scaled(sums, load_f16(w.scales), x, acc[0]);

@@ -180,14 +180,13 @@ TK_INLINE Ints dot4_small(Ints acc, Ints w, Ints x) { return dot4(acc, w, x); }
 // Four bytes in memory, in all lanes, can be the instruction's operand. GCC 12 loads them to a
 // register first: twice the instructions, and sums that move between registers.
 #define TK_VEC_DOT4_MEMORY 1
-TK_INLINE Ints dot4(Ints acc, Ints w, const int8_t* x) {
+TK_INLINE Ints dot4_small(Ints acc, Ints w, const int8_t* x) {
   typedef int32_t __attribute__((may_alias, aligned(1))) FourBytes;
   asm("vpdpbusd %2%{1to16%}, %1, %0"
       : "+v"(acc.v)
       : "v"(w.v), "m"(*reinterpret_cast<const FourBytes*>(x)));
   return acc;
 }
-TK_INLINE Ints dot4_small(Ints acc, Ints w, const int8_t* x) { return dot4(acc, w, x); }
 #else
 TK_INLINE Ints dot4_small(Ints acc, Ints w, Ints x) {
   __m512i pairs = _mm512_maddubs_epi16(w.v, x.v);
