@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
@@ -38,10 +39,17 @@ final class MakeData {
     var stories = new Stories(train);
 
     Lines.write(out.resolve("programs.txt"), programs(60_000, new SplittableRandom(1)));
-    Lines.writeJson(out.resolve("sft.jsonl"), instructions(stories, train));
+    Lines.writeJson(
+        out.resolve("sft.jsonl"), instructions(stories, part(train, false), new SplittableRandom(2)));
+    Lines.writeJson(
+        out.resolve("sft-valid.jsonl"),
+        instructions(stories, part(train, true), new SplittableRandom(8)));
     Lines.writeJson(
         out.resolve("requests.jsonl"),
         wordCases(stories, Words.some(train, 4000, new SplittableRandom(3)), 3));
+
+    Lines.writeJson(
+        out.resolve("rewards.jsonl"), rewards(stories, part(train, false), new SplittableRandom(9)));
 
     List<Map<String, Object>> words = wordCases(stories, valid, 4);
     evaluation(out, "words", words);
@@ -49,6 +57,14 @@ final class MakeData {
     evaluation(out, "sums", sumCases(600));
     evaluation(out, "find", findCases(valid, 600));
     evaluation(out, "absent", absentCases(600));
+  }
+
+  /** Every hundredth story, or the others. */
+  private static List<String> part(List<String> stories, boolean heldOut) {
+    return IntStream.range(0, stories.size())
+        .filter(i -> i % 100 == 50 == heldOut)
+        .mapToObj(stories::get)
+        .toList();
   }
 
   /** Cases as conversations, and as the texts in which a base model knows questions. */
@@ -87,11 +103,14 @@ final class MakeData {
   }
 
   /** Conversations of one to three exchanges, half of them about stories. */
-  private static List<Map<String, Object>> instructions(Stories stories, List<String> train) {
-    var random = new SplittableRandom(2);
+  private static List<Map<String, Object>> instructions(
+      Stories stories, List<String> of, SplittableRandom random) {
     List<Map<String, Object>> lines = new ArrayList<>();
+    for (String story : of) {
+      stories.begun(story, random).ifPresent(begun -> lines.add(messages(List.of(begun))));
+    }
     // Each story twice, asked for with other words.
-    for (String story : Stream.concat(train.stream(), train.stream()).toList()) {
+    for (String story : Stream.concat(of.stream(), of.stream()).toList()) {
       List<Programs.Exchange> exchanges = new ArrayList<>();
       if (story.length() <= STORY_CHARACTERS) {
         stories.asked(story, random).ifPresent(exchanges::add);
@@ -152,6 +171,26 @@ final class MakeData {
     return lines;
   }
 
+  /** Questions that the model is rewarded for: half of them sums. */
+  private static List<Map<String, Object>> rewards(
+      Stories stories, List<String> of, SplittableRandom random) {
+    List<Map<String, Object>> lines = new ArrayList<>();
+    while (lines.size() < 6000) {
+      switch (random.nextInt(10)) {
+        case 0, 1, 2, 3, 4 -> lines.add(sumCase(random, false));
+        case 5, 6 -> lines.add(absentCase(random));
+        case 7 -> lines.add(findCase(random));
+        default -> {
+          List<String> words = stories.telling(Words.one(of, random), random);
+          if (!words.isEmpty()) {
+            lines.add(asked(Stories.beginningRequest(words, random), "words", words));
+          }
+        }
+      }
+    }
+    return lines;
+  }
+
   /** The same requests, once for each of their words. */
   private static List<Map<String, Object>> eachWord(List<Map<String, Object>> cases) {
     List<Map<String, Object>> lines = new ArrayList<>();
@@ -169,10 +208,14 @@ final class MakeData {
     var random = new SplittableRandom(5);
     List<Map<String, Object>> lines = new ArrayList<>();
     for (int i = 0; i < count; i++) {
-      Programs.Exchange sum = Programs.sum(random, 100, true);
-      lines.add(asked(sum.question(), "number", Integer.valueOf(sum.result())));
+      lines.add(sumCase(random, true));
     }
     return lines;
+  }
+
+  private static Map<String, Object> sumCase(SplittableRandom random, boolean heldOut) {
+    Programs.Exchange sum = Programs.sum(random, 100, heldOut);
+    return asked(sum.question(), "number", Integer.valueOf(sum.result()));
   }
 
   private static List<Map<String, Object>> findCases(List<String> valid, int count) {
@@ -184,19 +227,26 @@ final class MakeData {
               found -> lines.add(asked(found.question(), "words", List.of(found.result()))));
     }
     while (lines.size() < count) {
-      Programs.Exchange found = Programs.find(random, true);
-      lines.add(asked(found.question(), "words", List.of(found.result())));
+      lines.add(findCase(random));
     }
     return lines;
+  }
+
+  private static Map<String, Object> findCase(SplittableRandom random) {
+    Programs.Exchange found = Programs.find(random, true);
+    return asked(found.question(), "words", List.of(found.result()));
   }
 
   private static List<Map<String, Object>> absentCases(int count) {
     var random = new SplittableRandom(7);
     List<Map<String, Object>> lines = new ArrayList<>();
     for (int i = 0; i < count; i++) {
-      lines.add(
-          asked(Programs.find(random, false).question(), "pattern", "(?s).*does not say.*"));
+      lines.add(absentCase(random));
     }
     return lines;
+  }
+
+  private static Map<String, Object> absentCase(SplittableRandom random) {
+    return asked(Programs.find(random, false).question(), "pattern", "(?s).*does not say.*");
   }
 }

@@ -22,6 +22,8 @@ final class Stories {
   /** No names, and no parts of contractions. */
   private static final Pattern PLAIN_WORD = Pattern.compile("(?<![A-Za-z'’])[a-z]{3,}(?![a-z'’])");
 
+  private static final Pattern SENTENCE_END = Pattern.compile("[.!?]\"?(?=\\s|$)");
+
   private static final Pattern NAMED = Pattern.compile("named ([A-Z][a-z]+)");
 
   private static final List<String> REQUESTS =
@@ -34,6 +36,16 @@ final class Stories {
           "I want a story with these words: %s.",
           "Please write a story for a small child that uses these words: %s.",
           "Write a short story. Use the words: %s.");
+
+  private static final List<String> BEGINNINGS =
+      List.of(
+          "Write the beginning of a story with the words %s.",
+          "Begin a story that uses the words %s.",
+          "How could a story with %s begin?",
+          "Start a story for me. Use the words: %s.");
+
+  /** Where a story's beginning ends, or the sentence that goes on there. */
+  private static final int BEGINNING_CHARACTERS = 300;
 
   private static final List<String> WISHES =
       List.of("Tell me a story%s.", "Can you tell me a story%s?", "Write a short story%s.",
@@ -76,7 +88,7 @@ final class Stories {
    */
   List<String> telling(String story, SplittableRandom random) {
     List<String> candidates = new ArrayList<>();
-    for (String word : matches(PLAIN_WORD, beginning(story, 300))) {
+    for (String word : matches(PLAIN_WORD, beginning(story, BEGINNING_CHARACTERS))) {
       int in = stories.getOrDefault(word, 0);
       if (in >= 30 && in <= count / 40) {
         candidates.add(word);
@@ -95,7 +107,33 @@ final class Stories {
   }
 
   static String request(List<String> words, SplittableRandom random) {
-    return String.format(Words.one(REQUESTS, random), String.join(", ", words));
+    return request(REQUESTS, words, random);
+  }
+
+  private static String request(
+      List<String> requests, List<String> words, SplittableRandom random) {
+    return String.format(Words.one(requests, random), String.join(", ", words));
+  }
+
+  /** A request for a story's beginning with given words. */
+  static String beginningRequest(List<String> words, SplittableRandom random) {
+    return request(BEGINNINGS, words, random);
+  }
+
+  /**
+   * Such a request, and a story's beginning that answers it. Nearly every sentence of the answer depends
+   * on them, so they are learned from it with fewer tokens than from whole stories.
+   */
+  Optional<Programs.Exchange> begun(String story, SplittableRandom random) {
+    List<String> words = telling(story, random);
+    Matcher end = SENTENCE_END.matcher(story);
+    boolean goesOn = story.length() > BEGINNING_CHARACTERS && end.find(BEGINNING_CHARACTERS);
+    if (words.isEmpty() || !goesOn) {
+      return Optional.empty();
+    }
+    String beginning = story.substring(0, end.end());
+    return Optional.of(
+        new Programs.Exchange(beginningRequest(words, random), beginning, beginning));
   }
 
   /** A request that the story answers: with given words mostly, of something, or just a story. */
