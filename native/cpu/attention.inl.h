@@ -99,6 +99,8 @@ struct Pages {
   const char* v[kBlockPages];
   const char* k_scales[kBlockPages];  // Q8_0
   const float* v_scales;              // Q8_0: of the whole block, widened
+  const char* next_k[kBlockPages];    // Q8_0, as it lies: of the next block, to ask for ahead
+  const char* next_v[kBlockPages];
 };
 
 /** 16 values of a cache type, without their scale. */
@@ -113,7 +115,7 @@ TK_INLINE Floats widened(const char* p) {
 /** p[query][16 * page ..] = the dot products of each query with the keys of some pages. */
 template <int Type, int Queries, int Count>
 TK_INLINE void scores(const float* q, int64_t padded, const Pages& pages, int page,
-                      int64_t head_dim, float* p) {
+                      int64_t head_dim, bool ahead, float* p) {
   constexpr int64_t bytes = cache_value_bytes(Type) * 16;
   Floats sum[Queries][Count];
   TK_UNROLL for (int i = 0; i < Queries; i++) {
@@ -128,6 +130,13 @@ TK_INLINE void scores(const float* q, int64_t padded, const Pages& pages, int pa
       }
     }
     for (int64_t d = first; d < first + run; d++) {
+      if constexpr (Type == TYPE_Q8_0) {
+        if (ahead && d * bytes % 64 == 0) {
+          TK_UNROLL for (int j = 0; j < Count; j++) {
+            __builtin_prefetch(pages.next_k[page + j] + d * bytes);
+          }
+        }
+      }
       Floats keys[Count];  // (16 positions)
       TK_UNROLL for (int j = 0; j < Count; j++) {
         keys[j] = widened<Type>(pages.k[page + j] + d * bytes);
@@ -146,12 +155,12 @@ TK_INLINE void scores(const float* q, int64_t padded, const Pages& pages, int pa
 
 template <int Type, int Queries, int Count>
 TK_INLINE void scores_of_pages(const float* q, int64_t padded, const Pages& pages, int page,
-                               int count, int64_t head_dim, float* p) {
+                               int count, int64_t head_dim, bool ahead, float* p) {
   for (; page + Count <= count; page += Count) {
-    scores<Type, Queries, Count>(q, padded, pages, page, head_dim, p);
+    scores<Type, Queries, Count>(q, padded, pages, page, head_dim, ahead, p);
   }
   if constexpr (Count > 1) {
-    scores_of_pages<Type, Queries, Count / 2>(q, padded, pages, page, count, head_dim, p);
+    scores_of_pages<Type, Queries, Count / 2>(q, padded, pages, page, count, head_dim, ahead, p);
   }
 }
 
@@ -159,17 +168,17 @@ TK_INLINE void scores_of_pages(const float* q, int64_t padded, const Pages& page
  *  a chain of sums that wait for each other: fewer queries take more pages at once. */
 template <int Type, int Queries = kScoreQueries>
 TK_INLINE void all_scores(int64_t queries, const float* q, int64_t padded, const Pages& pages,
-                          int count, int64_t head_dim, float* p) {
-  constexpr int fit = kScoreSums / Queries;
+                          int count, int64_t head_dim, bool ahead, float* p) {
+  constexpr int fit = kScoreSums / Queries, together = fit >= 4 ? 4 : fit >= 2 ? 2 : 1;
   for (; queries >= Queries; queries -= Queries) {
-    scores_of_pages<Type, Queries, fit >= 4 ? 4 : fit >= 2 ? 2 : 1>(q, padded, pages, 0, count,
-                                                                    head_dim, p);
+    scores_of_pages<Type, Queries, together>(q, padded, pages, 0, count, head_dim, ahead, p);
+    ahead = false;
     q += Queries * padded;
     p += Queries * kBlock;
   }
   if constexpr (Queries > 1) {
     if (queries > 0) {
-      all_scores<Type, Queries - 1>(queries, q, padded, pages, count, head_dim, p);
+      all_scores<Type, Queries - 1>(queries, q, padded, pages, count, head_dim, ahead, p);
     }
   }
 }
@@ -177,7 +186,7 @@ TK_INLINE void all_scores(int64_t queries, const float* q, int64_t padded, const
 /** o[query][d ..] += sum over from <= t < to of p[query][t] * v[t][d ..] */
 template <int Type, int Queries, int Vectors>
 TK_INLINE void add_values(const Pages& pages, int64_t d, int64_t padded, int from, int to,
-                          const float* p, float* o) {
+                          bool ahead, const float* p, float* o) {
   constexpr int64_t bytes = cache_value_bytes(Type);
   Floats sum[Queries][Vectors];
   TK_UNROLL for (int i = 0; i < Queries; i++) {
@@ -186,7 +195,11 @@ TK_INLINE void add_values(const Pages& pages, int64_t d, int64_t padded, int fro
   for (int t = from; t < to;) {
     const int page = t / 16, end = to < page * 16 + 16 ? to : page * 16 + 16;
     for (; t < end; t++) {
-      const char* const v = pages.v[page] + ((t - page * 16) * padded + d) * bytes;
+      const int64_t at = ((t - page * 16) * padded + d) * bytes;
+      if constexpr (Type == TYPE_Q8_0) {
+        if (ahead) __builtin_prefetch(pages.next_v[page] + at);
+      }
+      const char* const v = pages.v[page] + at;
       Floats values[Vectors];
       TK_UNROLL for (int j = 0; j < Vectors; j++) {
         values[j] = widened<Type>(v + j * 16 * bytes);
@@ -209,18 +222,23 @@ TK_INLINE void add_values(const Pages& pages, int64_t d, int64_t padded, int fro
 /** The same of any number of queries, and all of o. */
 template <int Type, int Queries = kValueQueries>
 TK_INLINE void add_all_values(int64_t queries, const Pages& pages, int64_t padded, int from, int to,
-                              const float* p, float* o) {
+                              bool ahead, const float* p, float* o) {
   for (; queries >= Queries; queries -= Queries) {
     int64_t d = 0;
     for (; d + kValueVectors * 16 <= padded; d += kValueVectors * 16) {
-      add_values<Type, Queries, kValueVectors>(pages, d, padded, from, to, p, o);
+      add_values<Type, Queries, kValueVectors>(pages, d, padded, from, to, ahead, p, o);
     }
-    for (; d < padded; d += 16) add_values<Type, Queries, 1>(pages, d, padded, from, to, p, o);
+    for (; d < padded; d += 16) {
+      add_values<Type, Queries, 1>(pages, d, padded, from, to, ahead, p, o);
+    }
+    ahead = false;
     p += Queries * kBlock;
     o += Queries * padded;
   }
   if constexpr (Queries > 1) {
-    if (queries > 0) add_all_values<Type, Queries - 1>(queries, pages, padded, from, to, p, o);
+    if (queries > 0) {
+      add_all_values<Type, Queries - 1>(queries, pages, padded, from, to, ahead, p, o);
+    }
   }
 }
 
@@ -319,15 +337,16 @@ static void attend_block(const Rows& rows, const Pages& pages, int64_t block,
     float* p = scratch.p + from * kBlock;
     float* o = sums.o + from * padded;
     if (count > 0) {
-      all_scores<Type>(some, scratch.q + from * padded, padded, pages, count, rows.dim, p);
+      all_scores<Type>(some, scratch.q + from * padded, padded, pages, count, rows.dim,
+                       pages.next_k[0] != nullptr, p);
       for (int64_t i = 0; i < some; i++) {
         weigh(p + i * kBlock, rows.seen(row + i / group, block), sums.m + from + i,
               sums.l + (from + i) * 16, o + i * padded, padded);
       }
-      add_all_values<Type>(some, pages, padded, 0, whole, p, o);
+      add_all_values<Type>(some, pages, padded, 0, whole, pages.next_k[0] != nullptr, p, o);
       for (; row < end; row++, p += group * kBlock, o += group * padded) {
         const int seen = rows.seen(row, block);
-        if (seen > whole) add_all_values<Type>(group, pages, padded, whole, seen, p, o);
+        if (seen > whole) add_all_values<Type>(group, pages, padded, whole, seen, false, p, o);
       }
     }
     row = end;
@@ -383,10 +402,11 @@ static void attend_chunk(const Rows& rows, int64_t chunk, const AttentionScratch
 
   const bool direct = cache.type == TYPE_F32 || queries <= kDirectQueries;
   const int32_t* const numbers = pages_of(rows.batch, rows.first);
-  const int64_t furthest = rows.furthest(), blocks = attention_chunk / kBlock;
+  const int64_t furthest = rows.furthest(), last_page = furthest / TK_PAGE_TOKENS;
+  const int64_t blocks = attention_chunk / kBlock;
   for (int64_t block = chunk * blocks; block < (chunk + 1) * blocks; block++) {
     if (block * kBlock > furthest) break;
-    Pages pages;
+    Pages pages{};
     pages.v_scales = scratch.v_scales;
     for (int i = 0; i < kBlockPages; i++) {
       const int64_t page = block * kBlockPages + i, seen = furthest + 1 - page * TK_PAGE_TOKENS;
@@ -402,6 +422,11 @@ static void attend_chunk(const Rows& rows, int64_t chunk, const AttentionScratch
         pages.k[i] = tile + layout.k;
         pages.v[i] = tile + layout.v;
         pages.k_scales[i] = tile + layout.k_scales;
+        const int64_t next = page + kBlockPages <= last_page ? page + kBlockPages : page;
+        const char* const next_tile =
+            tile_of(cache, rows.attention.layer, numbers[next], rows.head);
+        pages.next_k[i] = next_tile + layout.k;
+        pages.next_v[i] = next_tile + layout.v;
       } else {
         float* const k = scratch.k + i * rows.dim * 16;
         float* const v = scratch.v + i * padded * 16;
