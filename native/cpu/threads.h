@@ -7,7 +7,7 @@
 // thread takes tens of microseconds to wake), then offering the core to others, then a futex.
 // Pure spinning would be faster on an idle machine and collapses on a busy one: where another
 // process (or the JVM's compiler) takes a core, the thread that has work waits for the core that
-// spins.
+// spins. Where a thread was seen to lose its core, waits are shorter still.
 //
 // Work inside a job is claimed in chunks from a shared counter, so a thread that loses its core
 // delays its own chunk and nothing else. Which thread computes what is therefore not fixed, and
@@ -50,6 +50,7 @@ struct tk_team {
   tk_team() = default;
   bool start(const int32_t* cpus);
   void work(int thread);
+  int64_t meet();  // the barrier itself; nanoseconds waited
 
   std::mutex one_step;
   std::unique_ptr<Worker[]> workers;  // [threads]; entry 0, the caller, has no thread of its own
@@ -64,6 +65,7 @@ struct tk_team {
   alignas(64) std::atomic<uint32_t> phase{0};    // rises by one whenever all have arrived
   alignas(64) std::atomic<uint32_t> arrived{0};  // at the present phase
   std::atomic<uint32_t> sleepers{0};
+  std::atomic<int64_t> crowded_until{0};  // time of the steady clock, ns: others take the cores
 };
 
 namespace tokamak::cpu {

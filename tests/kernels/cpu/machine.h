@@ -14,7 +14,8 @@ void expect_status(int status, int wanted, const char* what);
 
 class Team {
  public:
-  Team(int level, int threads) : handle(tk_cpu_team_create(level, threads, nullptr)) {
+  Team(int level, int threads, const int32_t* cpus = nullptr)
+      : handle(tk_cpu_team_create(level, threads, cpus)) {
     if (handle == nullptr) fail("team: %s", tk_last_error());
   }
   ~Team() { tk_cpu_team_free(handle); }

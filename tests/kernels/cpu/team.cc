@@ -77,10 +77,11 @@ void create_and_free(int level, uint64_t) {
 }
 
 void pinned(int level, uint64_t) {
+  // Each thread takes the other's core away.
   const int32_t here[] = {0, 0};
-  tk_team* team = tk_cpu_team_create(level, 2, here);
-  if (team == nullptr) fail("pinned to processor 0: %s", tk_last_error());
-  tk_cpu_team_free(team);
+  const Team team(level, 2, here);
+  Counter counter(team);
+  counter.count(300);
   const int32_t nowhere[] = {0, 1'000'000};
   if (tk_cpu_team_create(level, 2, nowhere) != nullptr) fail("pinned to processor 1000000");
   if (strstr(tk_last_error(), "1000000") == nullptr) fail("message: %s", tk_last_error());
