@@ -33,8 +33,9 @@ constexpr auto yield_time = std::chrono::microseconds(50);  // whoever wants the
 // Inside a job a wait of a millisecond means that a thread has lost its core to somebody else. Then
 // time spent awake is taken from the thread's own share of that core, and yielding gives a whole
 // slice away, while a thread that sleeps gets the core back when it is woken. For a while all waits
-// are short ones: beside a busy loop on one of two cores a model of 135M parameters decodes half
-// instead of 0.4 times as fast as alone (tests/perf/neighbour.sh), and alone as fast as before.
+// are short ones: beside a busy loop on one of two cores a model of 135M parameters decoded 0.35 to
+// 0.57 times as fast as alone, in the middle 0.51, and 0.37 to 0.44 times before, in 7 rounds of
+// tests/perf/neighbour.sh in turn. Alone no loss was to be seen, in 10 % of noise.
 constexpr auto late = std::chrono::milliseconds(1);
 constexpr auto while_crowded = std::chrono::milliseconds(100);
 constexpr auto crowded_spin_time = std::chrono::microseconds(5);
