@@ -12,6 +12,12 @@ set -euo pipefail
 recipe=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$recipe/../../.." && pwd)
 tokamak=$root/tokamak
+java=${JAVA_HOME:+$JAVA_HOME/bin/}java
+release=$("$java" -version 2>&1 | sed -n '1s/[^"]*"\([0-9]*\).*/\1/p')
+((release >= 25)) || {
+  echo "$java is of release ${release:-unknown}, expected 25 or later: set JAVA_HOME to a JDK 25" >&2
+  exit 1
+}
 corpora=$(cd "$1" && pwd)
 mkdir -p "$2" && cd "$2"
 ln -sfn "$corpora" corpora
@@ -22,7 +28,7 @@ train() { # stage, configuration
 }
 
 # 1. Data that programs make.
-[[ -e data/eval-absent-plain.jsonl ]] || java "$recipe/MakeData.java" corpora data
+[[ -e data/eval-absent-plain.jsonl ]] || "$java" "$recipe/MakeData.java" corpora data
 
 # 2. A model that goes on with texts, then one that answers.
 train pretrain pretrain
@@ -37,7 +43,7 @@ for seed in 1 2 3 4; do
     mv data/answers.part "data/answers-$seed.json"
   }
 done
-[[ -s data/dpo.jsonl ]] || java -cp "$root/java/cli/target/lib/*" "$recipe/Preferences.java" \
+[[ -s data/dpo.jsonl ]] || "$java" -cp "$root/java/cli/target/lib/*" "$recipe/Preferences.java" \
   data/dpo.jsonl data/answers-*.json
 train dpo dpo
 
