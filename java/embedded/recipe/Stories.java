@@ -121,8 +121,8 @@ final class Stories {
   }
 
   /**
-   * Such a request, and a story's beginning that answers it. Nearly every sentence of the answer depends
-   * on them, so they are learned from it with fewer tokens than from whole stories.
+   * Such a request, and a story's beginning that answers it. Nearly every sentence of the answer
+   * depends on the words, so they are learned with fewer tokens than from whole stories.
    */
   Optional<Programs.Exchange> begun(String story, SplittableRandom random) {
     List<String> words = telling(story, random);
